@@ -1,0 +1,75 @@
+# Bare `make` lists the targets. A target without `##` is for other targets.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := list
+MAKEFLAGS += --no-print-directory
+
+# Kept between runs. Exported, because the lab runs as root and must find what the caller built.
+cache_home := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
+export KERYX_LAB_CACHE ?= $(cache_home)/keryx-lab
+image := target/keryx-image.tar
+
+# Builds run as the caller; cargo starts only the finished program of the lab through this, as root.
+runner = CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER
+sudo = $(or $(shell command -v sudo),$(error the lab makes network namespaces, which only root may: \
+	run this as root, or install sudo))
+environment = KERYX_LAB_CACHE=$(KERYX_LAB_CACHE) KERYX_IMAGE=$(CURDIR)/$(image)
+as_root = env $(environment) $(if $(filter 0,$(shell id -u)),,$(runner)="$(sudo) -E env $(environment)")
+
+# Steps that more than one target takes. (A recipe that calls make again would run even under `make -n`.)
+clippy := cargo clippy -q --workspace --all-targets -- -D warnings
+lab_tools := crates/lab/tools/build.sh
+build_image := cargo run -q -p xtask -- image --out $(image)
+define checks
+cargo fmt --all --check
+$(clippy)
+cargo test -q
+endef
+
+.PHONY: list
+list:
+	@echo 'Targets:'
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST)) | sort
+
+.PHONY: check
+check: ## Format, lints, pure tests and the rules of the house; no root, under 2 minutes when warm
+	@$(checks)
+
+.PHONY: test
+test: host-tools ## Everything once: check, then the lab tests on a real cluster (root); prints build and test time
+	@built=
+	report() {
+	  echo "build time: $${built:-$$SECONDS} s"
+	  [ -z "$$built" ] || echo "test time: $$((SECONDS - built)) s"
+	}
+	trap report EXIT
+	$(clippy)
+	# The whole workspace, so that every step below finds its crates built with the same features.
+	cargo test -q --workspace --no-run
+	$(lab_tools)
+	$(build_image)
+	built=$$SECONDS
+	$(checks)
+	$(as_root) cargo test --workspace --test cluster
+
+.PHONY: image
+image: ## Build the static release programs and pack them as an OCI archive, target/keryx-image.tar
+	@$(build_image)
+
+.PHONY: generate
+generate: ## Write manifests/install.yaml and the generated reference pages anew
+	@cargo run -q -p xtask -- generate
+
+.PHONY: lab-tools
+lab-tools: host-tools ## Build Kubernetes, etcd and the rest of the lab into the cache; once, some minutes
+	@$(lab_tools)
+
+.PHONY: clean
+clean: ## Remove build results; the lab's cache stays (its folder is printed)
+	@cargo clean
+	echo "kept: $(KERYX_LAB_CACHE)"
+
+.PHONY: host-tools
+host-tools:
+	@xtask/host-tools.sh

@@ -1,0 +1,88 @@
+//! One reading of everything that decides, as the controller and the speakers see it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use anyhow::Context as _;
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use keryx_api::exposure::Exposure;
+use keryx_api::gateway_api::Gateway;
+use keryx_api::ledger::{LedgerEntry, address_of};
+use keryx_api::names;
+use keryx_plan::{Index, NodeName};
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt as _};
+use serde::de::DeserializeOwned;
+
+use crate::args::Args;
+
+/// The cluster at one moment.
+pub(crate) struct Cluster {
+    /// The plan's view, up to date.
+    pub(crate) index: Index,
+    /// Who holds which address.
+    pub(crate) ledger: BTreeMap<IpAddr, LedgerEntry>,
+    /// Exposures by the name of their ConfigMap.
+    pub(crate) exposures: BTreeMap<String, Exposure>,
+    /// Services of type LoadBalancer.
+    pub(crate) services: Vec<Service>,
+    /// Gateways; none where Gateway API is not installed.
+    pub(crate) gateways: Vec<Gateway>,
+}
+
+impl Cluster {
+    /// Reads the cluster that the kubeconfig names.
+    pub(crate) async fn read(args: &Args) -> anyhow::Result<Self> {
+        let client = keryx_daemon::connect::client(args.kubeconfig.as_deref()).await?;
+        let own = &args.keryx_namespace;
+        let balancers = ListParams::default().fields("spec.type=LoadBalancer");
+        let component =
+            |name: &str| ListParams::default().labels(&format!("{}={name}", names::LABEL_COMPONENT));
+        let services: Vec<Service> = list(&Api::all(client.clone()), &balancers).await?;
+        let slices: Vec<EndpointSlice> = list(&Api::all(client.clone()), &ListParams::default()).await?;
+        let nodes: Vec<Node> = list(&Api::all(client.clone()), &ListParams::default()).await?;
+        let pods: Vec<Pod> =
+            list(&Api::namespaced(client.clone(), own), &component(names::COMPONENT_SPEAKER)).await?;
+        let configmaps = Api::namespaced(client.clone(), own);
+        let exposures = exposures(&list(&configmaps, &component(names::COMPONENT_EXPOSURE)).await?);
+        let ledger = ledger(&list(&configmaps, &component(names::COMPONENT_LEDGER)).await?);
+        let gateways = gateways(&client).await?;
+
+        let mut index = Index::new();
+        index.reset_services(&services);
+        index.reset_endpoint_slices(&slices);
+        index.reset_nodes(&nodes);
+        index.reset_speaker_pods(&pods);
+        index.reset_exposures(exposures.iter().map(|(name, exposure)| (name.as_str(), exposure)));
+        // The plan is asked who announces, not what this machine would do; no Node has an empty name.
+        index.update(&NodeName::from(""));
+        Ok(Self { index, ledger, exposures, services, gateways })
+    }
+}
+
+async fn list<K>(api: &Api<K>, parameters: &ListParams) -> anyhow::Result<Vec<K>>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let list = api.list(parameters).await;
+    Ok(list.with_context(|| format!("failed to list {}", K::plural(&())))?.items)
+}
+
+async fn gateways(client: &Client) -> anyhow::Result<Vec<Gateway>> {
+    match Api::<Gateway>::all(client.clone()).list(&ListParams::default()).await {
+        Ok(list) => Ok(list.items),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+        Err(error) => Err(error).context("failed to list gateways"),
+    }
+}
+
+fn exposures(objects: &[ConfigMap]) -> BTreeMap<String, Exposure> {
+    let each = objects.iter();
+    each.filter_map(|object| Some((object.name_any(), Exposure::read(object.data.as_ref()).ok()?))).collect()
+}
+
+fn ledger(objects: &[ConfigMap]) -> BTreeMap<IpAddr, LedgerEntry> {
+    let entries = objects.iter().flat_map(|object| object.data.iter().flatten());
+    entries.filter_map(|(key, text)| Some((address_of(key)?, serde_json::from_str(text).ok()?))).collect()
+}

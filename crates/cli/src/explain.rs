@@ -1,0 +1,185 @@
+//! `keryx explain`: joins allocation, status, clones, endpoints and announcement into one page.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use anyhow::bail;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use keryx_api::exposure::{Exposure, ServedBy};
+use keryx_api::names;
+use keryx_plan::{Family, GroupKey, ObjectName, PortEndpoints, TrafficPolicy};
+use kube::ResourceExt as _;
+
+use crate::args::Target;
+use crate::cluster::Cluster;
+
+/// The page about `target`.
+pub(crate) fn explain(cluster: &Cluster, target: &Target) -> anyhow::Result<String> {
+    match target {
+        Target::Gateway(namespace, name) => gateway(cluster, namespace, name),
+        Target::Service(namespace, name) => service(cluster, namespace, name),
+        Target::Address(address) => match cluster.index.plan().vips.get(address) {
+            Some(vip) => {
+                let (namespace, name) = (vip.owner.name.namespace.as_ref(), vip.owner.name.name.as_ref());
+                match vip.owner.kind {
+                    keryx_api::ledger::OwnerKind::Gateway => gateway(cluster, namespace, name),
+                    keryx_api::ledger::OwnerKind::Service => service(cluster, namespace, name),
+                }
+            }
+            None => unannounced(cluster, *address),
+        },
+    }
+}
+
+/// An address that the plan does not know.
+fn unannounced(cluster: &Cluster, address: IpAddr) -> anyhow::Result<String> {
+    let Some(entry) = cluster.ledger.get(&address) else {
+        bail!("{address} is held by nobody: no Gateway or Service of Keryx has it");
+    };
+    let (namespace, name) = (&entry.namespace, &entry.name);
+    match entry.kind {
+        keryx_api::ledger::OwnerKind::Gateway => gateway(cluster, namespace, name),
+        keryx_api::ledger::OwnerKind::Service => service(cluster, namespace, name),
+    }
+}
+
+fn gateway(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<String> {
+    let is_it = |meta: (Option<String>, String)| meta.0.as_deref() == Some(namespace) && meta.1 == name;
+    let Some(gateway) = cluster.gateways.iter().find(|g| is_it((g.namespace(), g.name_any()))) else {
+        bail!("there is no Gateway {namespace}/{name}");
+    };
+    let mut page = format!("Gateway {namespace}/{name}, class {}\n", gateway.spec.gateway_class_name);
+    let status = gateway.status.clone().unwrap_or_default();
+    let told = status.addresses.unwrap_or_default();
+    let addresses: Vec<IpAddr> = told.iter().filter_map(|address| address.value.parse().ok()).collect();
+    allocation(&mut page, cluster, &addresses);
+    conditions(&mut page, "Gateway", &status.conditions.unwrap_or_default());
+    for listener in status.listeners.unwrap_or_default() {
+        conditions(&mut page, &format!("listener {}", listener.name), &listener.conditions);
+    }
+    let exposure = cluster
+        .exposures
+        .iter()
+        .find(|(_, exposure)| exposure.gateway.namespace == namespace && exposure.gateway.name == name);
+    match exposure {
+        Some((key, exposure)) => {
+            served(&mut page, exposure);
+            announcement(&mut page, cluster, &GroupKey::Exposure(key.as_str().into()), &exposure.addresses);
+        }
+        None => page
+            .push_str("announced by    nobody: the Gateway exposes nothing yet; see the conditions above\n"),
+    }
+    Ok(page)
+}
+
+fn service(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<String> {
+    let is_it = |meta: (Option<String>, String)| meta.0.as_deref() == Some(namespace) && meta.1 == name;
+    let Some(service) = cluster.services.iter().find(|s| is_it((s.namespace(), s.name_any()))) else {
+        bail!("there is no Service {namespace}/{name} of type LoadBalancer");
+    };
+    if let Some(gateway) = service.annotations().get(names::ANNOTATION_GATEWAY)
+        && let Some((gateway_namespace, gateway_name)) = gateway.split_once('/')
+    {
+        let page = self::gateway(cluster, gateway_namespace, gateway_name)?;
+        return Ok(format!("Service {namespace}/{name} was made for this Gateway:\n\n{page}"));
+    }
+    let class = service.spec.as_ref().and_then(|spec| spec.load_balancer_class.as_deref()).unwrap_or("none");
+    let mut page = format!("Service {namespace}/{name}, class {class}\n");
+    let status = service.status.clone().unwrap_or_default();
+    let ingress = status.load_balancer.and_then(|balancer| balancer.ingress).unwrap_or_default();
+    let addresses: Vec<IpAddr> =
+        ingress.iter().filter_map(|entry| entry.ip.as_deref()?.parse().ok()).collect();
+    allocation(&mut page, cluster, &addresses);
+    conditions(&mut page, "Service", &status.conditions.unwrap_or_default());
+    let key = GroupKey::Service(ObjectName::new(namespace, name));
+    announcement(&mut page, cluster, &key, &addresses);
+    Ok(page)
+}
+
+fn allocation(page: &mut String, cluster: &Cluster, addresses: &[IpAddr]) {
+    if addresses.is_empty() {
+        page.push_str("address         none\n");
+    }
+    for address in addresses {
+        let ledger = match cluster.ledger.get(address) {
+            Some(entry) => format!("pool {}", entry.pool),
+            None => "not in the ledger".to_owned(),
+        };
+        line(page, "address", &format!("{address}, {ledger}"));
+    }
+}
+
+/// The conditions that say no; a Gateway that is well has none.
+fn conditions(page: &mut String, of: &str, conditions: &[Condition]) {
+    let normal_when_false = |condition: &Condition| condition.type_ == "Conflicted";
+    for condition in conditions.iter().filter(|c| c.status == "False" && !normal_when_false(c)) {
+        line(
+            page,
+            "not well",
+            &format!("{of} {}: {}: {}", condition.type_, condition.reason, condition.message),
+        );
+    }
+}
+
+fn served(page: &mut String, exposure: &Exposure) {
+    for port in &exposure.ports {
+        let by = match &port.served_by {
+            ServedBy::Clone { namespace, name } => format!("clone {namespace}/{name}"),
+            ServedBy::Anchor => "the anchor, which refuses: no route has a usable backend".to_owned(),
+        };
+        line(page, "port", &format!("{}/{}, served by {by}", port.port, port.protocol));
+    }
+}
+
+fn announcement(page: &mut String, cluster: &Cluster, group: &GroupKey, addresses: &[IpAddr]) {
+    let plan = cluster.index.plan();
+    for address in addresses {
+        let text = match (plan.vips.get(address), plan.refused.get(&(group.clone(), *address))) {
+            (_, Some(refusal)) => format!("nobody for this owner: {}", refusal.reason),
+            (Some(vip), None) => match (&vip.announcer, &vip.decision) {
+                (Some(node), _) => format!("Node {node}"),
+                (None, keryx_plan::Decision::Skip(reason)) => format!("nobody: {reason}"),
+                (None, keryx_plan::Decision::Announce) => "this machine".to_owned(),
+            },
+            (None, None) => "nobody: Keryx does not know this address".to_owned(),
+        };
+        line(page, "announced by", &format!("{text} ({address})"));
+    }
+    let Some(explanation) = cluster.index.explain(group) else { return };
+    for port in &explanation.ports {
+        line(page, "endpoints", &endpoints(port));
+    }
+    for candidate in &explanation.nodes {
+        let standing = match &candidate.reason {
+            None => "announces".to_owned(),
+            Some(reason) => reason.to_string(),
+        };
+        line(page, "node", &format!("{}: {standing}", candidate.node));
+    }
+}
+
+fn endpoints(port: &PortEndpoints) -> String {
+    let mut places: Vec<String> = port.nodes.iter().map(ToString::to_string).collect();
+    if port.without_node {
+        places.push("places without a node name".to_owned());
+    }
+    let places = if places.is_empty() { "none".to_owned() } else { format!("on {}", places.join(", ")) };
+    let policy = match port.policy {
+        TrafficPolicy::Cluster => "Cluster",
+        TrafficPolicy::Local => "Local",
+    };
+    let family = match port.family {
+        Family::V4 => "IPv4",
+        Family::V6 => "IPv6",
+    };
+    let mut text = format!("{}/{} {family}: {places}, policy {policy}", port.port, port.protocol);
+    if port.terminating {
+        text.push_str(", all of them terminating");
+    }
+    text
+}
+
+fn line(page: &mut String, label: &str, text: &str) {
+    // Writing to a String cannot fail.
+    let _infallible = writeln!(page, "{label:<16}{text}");
+}

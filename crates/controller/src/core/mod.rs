@@ -1,0 +1,529 @@
+//! The controller's one loop: changes in, decisions, ledger, then writes.
+//!
+//! ```text
+//! watches ─┐                      ┌─ decide (gateway, ipam: pure) ─┐
+//! lease ───┼─▶ Input ─▶ index ─▶ turn                              ├─▶ ledger (awaited) ─▶ writer (one task a subject)
+//! reports ─┘                      └────────────────────────────────┘                              │
+//!    ▲────────────────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! While the ledger is being written, changes queue up; the next turn takes them all, so a burst costs few writes.
+//! A subject with writes under way is not decided again until their report is in.
+
+mod claims;
+mod gateway_turn;
+mod service_turn;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, ObjectReference, Service};
+use keryx_api::gateway_api::{Gateway, GatewayClass, ReferenceGrant, Route, RouteKind};
+use keryx_daemon::endpoints::Ready;
+use keryx_daemon::watch::Change;
+use keryx_gateway::{class, status};
+use keryx_ipam::{Family, configmap};
+use kube::runtime::events::{Event, EventType};
+use kube::{Client, Resource};
+use serde_json::json;
+use tokio::sync::{Semaphore, mpsc};
+use tracing::{info, warn};
+
+use crate::clock;
+use crate::discovery::Served;
+use crate::index::{Index, Key, Subject};
+use crate::ledger::Ledger;
+use crate::metrics::{Metrics, PoolLabels, WriteLabels, WriteOutcome};
+use crate::services::{self, ServicePolicy};
+use crate::writer::{Report, StatusPatch, Step, Stored, Writer};
+use claims::{Claims, gateway_owner, service_owner};
+
+/// Changes taken in before a turn, so that a burst costs one ledger write.
+const BATCH_MAX: usize = 1024;
+/// Subjects whose writes may be under way at once.
+const WRITES_MAX: usize = 32;
+/// Pause before a subject whose writes failed is decided again.
+const RETRY: Duration = Duration::from_millis(500);
+/// Pause before a refused object is tried again: quota that is freed sends no event.
+const RETRY_REFUSED: Duration = Duration::from_secs(10);
+
+/// Everything that can happen.
+pub(crate) enum Input {
+    /// Services of every type.
+    Services(Change<Service>),
+    /// Namespaces.
+    Namespaces(Change<Namespace>),
+    /// Nodes.
+    Nodes(Change<Node>),
+    /// The ConfigMap with the address ranges.
+    Ranges(Change<ConfigMap>),
+    /// Exposures.
+    Exposures(Change<ConfigMap>),
+    /// GatewayClasses.
+    Classes(Change<GatewayClass>),
+    /// Gateways.
+    Gateways(Change<Gateway>),
+    /// TCPRoutes or UDPRoutes.
+    Routes(RouteKind, Change<Route>),
+    /// ReferenceGrants.
+    Grants(Change<ReferenceGrant>),
+    /// What of Gateway API the cluster serves now, and its release.
+    Served(Served, Option<String>),
+    /// Whether this process holds the Lease.
+    Leading(bool),
+    /// A subject's writes ended.
+    Written(Report),
+}
+
+/// What the controller was told at start.
+pub(crate) struct Settings {
+    /// Namespace of ledger and exposures.
+    pub(crate) namespace: String,
+    /// controllerName of ours.
+    pub(crate) controller_name: String,
+    /// Which Services are ours.
+    pub(crate) services: ServicePolicy,
+}
+
+/// The controller's state.
+pub(crate) struct Core {
+    settings: Settings,
+    client: Client,
+    writer: Writer,
+    permits: Arc<Semaphore>,
+    reports: mpsc::Sender<Input>,
+    metrics: Arc<Metrics>,
+    ready: Ready,
+    index: Index,
+    /// The ConfigMap with the address ranges, as last seen.
+    ranges: Option<ConfigMap>,
+    served: Served,
+    bundle_version: Option<String>,
+    /// Kinds that have not sent their first full list yet.
+    unsynced: BTreeSet<&'static str>,
+    leading: bool,
+    /// Present while this process leads and has read the ledger.
+    ledger: Option<Ledger>,
+    claims: Claims,
+    /// When to read the ledger again after a failure.
+    take_over_at: Option<Instant>,
+    in_flight: BTreeSet<Subject>,
+    retries: BTreeSet<(Instant, Subject)>,
+    /// Generated Services that could not be written, by Gateway.
+    refused: BTreeMap<Key, BTreeMap<Key, String>>,
+}
+
+impl Core {
+    pub(crate) fn new(
+        settings: Settings,
+        client: Client,
+        writer: Writer,
+        reports: mpsc::Sender<Input>,
+        metrics: Arc<Metrics>,
+        ready: Ready,
+    ) -> Self {
+        Self {
+            settings,
+            client,
+            writer,
+            permits: Arc::new(Semaphore::new(WRITES_MAX)),
+            reports,
+            metrics,
+            ready,
+            index: Index::default(),
+            ranges: None,
+            served: Served::default(),
+            bundle_version: None,
+            unsynced: ["Service", "Namespace", "Node", "ranges", "exposures", "Gateway API"].into(),
+            leading: false,
+            ledger: None,
+            claims: Claims::default(),
+            take_over_at: None,
+            in_flight: BTreeSet::new(),
+            retries: BTreeSet::new(),
+            refused: BTreeMap::new(),
+        }
+    }
+
+    /// Runs until the senders of `inputs` are gone.
+    pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        let mut batch = Vec::new();
+        loop {
+            let retries = self.retries.first().map(|(at, _)| *at);
+            let wake = retries.into_iter().chain(self.take_over_at).min();
+            tokio::select! {
+                received = inputs.recv_many(&mut batch, BATCH_MAX) => if received == 0 { return },
+                () = sleep_until(wake) => {}
+            }
+            for input in batch.drain(..) {
+                self.apply(input);
+            }
+            self.retry_due(clock::now());
+            if self.unsynced.is_empty() {
+                self.ready.set();
+                if self.leading {
+                    self.turn().await;
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, input: Input) {
+        match input {
+            Input::Services(change) => {
+                self.synced("Service", &change);
+                self.index.services_changed(change);
+            }
+            Input::Namespaces(change) => {
+                self.synced("Namespace", &change);
+                self.index.namespaces_changed(change);
+            }
+            Input::Nodes(change) => {
+                self.synced("Node", &change);
+                if self.index.nodes_changed(change) {
+                    self.claims.reserve_node_addresses(self.index.nodes.iter().map(|(_, node)| node));
+                }
+            }
+            Input::Ranges(change) => self.apply_ranges(change),
+            Input::Exposures(change) => {
+                self.synced("exposures", &change);
+                self.index.exposures_changed(change);
+            }
+            Input::Classes(change) => {
+                self.synced("GatewayClass", &change);
+                self.index.classes_changed(change);
+            }
+            Input::Gateways(change) => {
+                self.synced("Gateway", &change);
+                self.index.gateways_changed(change);
+            }
+            Input::Routes(kind, change) => {
+                self.synced(kind.as_str(), &change);
+                self.index.routes_changed(kind, change);
+            }
+            Input::Grants(change) => {
+                self.synced("ReferenceGrant", &change);
+                self.index.grants_changed(change);
+            }
+            Input::Served(served, bundle_version) => self.apply_served(served, bundle_version),
+            Input::Leading(leading) => self.apply_leading(leading),
+            Input::Written(report) => self.apply_report(report),
+        }
+    }
+
+    fn synced<K>(&mut self, kind: &'static str, change: &Change<K>) {
+        if matches!(change, Change::Reset(_)) {
+            self.unsynced.remove(kind);
+        }
+    }
+
+    fn apply_served(&mut self, served: Served, bundle_version: Option<String>) {
+        info!(?served, ?bundle_version, "Gateway API");
+        self.unsynced.remove("Gateway API");
+        let mut needed = Vec::new();
+        if served.gateways && !self.served.gateways {
+            needed.extend(["GatewayClass", "Gateway"]);
+        }
+        if served.reference_grants && !self.served.reference_grants {
+            needed.push("ReferenceGrant");
+        }
+        let routes = RouteKind::ALL.into_iter();
+        let new = routes.filter(|kind| served.route_version(*kind) != self.served.route_version(*kind));
+        needed.extend(new.filter(|kind| served.route_version(*kind).is_some()).map(RouteKind::as_str));
+        self.unsynced.extend(needed);
+        self.served = served;
+        self.bundle_version = bundle_version;
+        self.index.mark_all();
+    }
+
+    fn apply_leading(&mut self, leading: bool) {
+        self.leading = leading;
+        self.metrics.leading.set(i64::from(leading));
+        if !leading {
+            self.ledger = None;
+        }
+    }
+
+    fn apply_ranges(&mut self, change: Change<ConfigMap>) {
+        self.synced("ranges", &change);
+        self.ranges = match change {
+            Change::Apply(object) => Some(*object),
+            Change::Delete(_) => None,
+            Change::Reset(mut list) => list.pop(),
+        };
+        self.use_ranges();
+        let waiting = self.claims.waiting().clone();
+        self.index.dirty.extend(waiting);
+    }
+
+    /// Hands the ranges to the allocator, and says what is wrong with them.
+    fn use_ranges(&mut self) {
+        let none = BTreeMap::new();
+        let data = self.ranges.as_ref().and_then(|object| object.data.as_ref()).unwrap_or(&none);
+        let parsed = configmap::parse(data);
+        self.metrics.configmap_problems.set(i64::try_from(parsed.problems.len()).unwrap_or(i64::MAX));
+        let mut steps = Vec::new();
+        if let Some(object) = &self.ranges {
+            for problem in &parsed.problems {
+                warn!(key = problem.key, "{problem}");
+                steps.push(notice(object, "InvalidKey", &problem.to_string()));
+            }
+            for told in &parsed.notices {
+                info!("{told}");
+                steps.push(notice(object, "Notice", &told.to_string()));
+            }
+        }
+        self.claims.set_pools(parsed.pools);
+        if self.leading && !steps.is_empty() {
+            let writer = self.writer.clone();
+            tokio::spawn(
+                async move { writer.run(Subject::Service(Key::new("", "address ranges")), steps).await },
+            );
+        }
+    }
+
+    fn apply_report(&mut self, report: Report) {
+        self.in_flight.remove(&report.subject);
+        for stored in report.stored {
+            self.apply_stored(stored);
+        }
+        let outcome = if report.failed {
+            WriteOutcome::Failed
+        } else if report.refused.is_some() {
+            WriteOutcome::Refused
+        } else {
+            WriteOutcome::Stored
+        };
+        self.metrics.writes.get_or_create(&WriteLabels { outcome }).inc();
+        let now = clock::now();
+        if let (Some((service, message)), Subject::Gateway(gateway)) = (report.refused, &report.subject) {
+            self.refused.entry(gateway.clone()).or_default().insert(service, message);
+            self.index.dirty.insert(report.subject.clone());
+            self.retries.insert((now + RETRY_REFUSED, report.subject));
+        } else if report.failed {
+            self.retries.insert((now + RETRY, report.subject));
+        } else {
+            self.index.dirty.insert(report.subject);
+        }
+    }
+
+    /// What was stored is known before the watch tells it, so that nothing is written twice.
+    fn apply_stored(&mut self, stored: Stored) {
+        match stored {
+            Stored::Service(object) => self.index.services_changed(Change::Apply(object)),
+            Stored::NoService(object) => self.index.services_changed(Change::Delete(object)),
+            Stored::Exposure(object) => self.index.exposures_changed(Change::Apply(object)),
+            Stored::NoExposure(key) => self.index.exposure_deleted(&key),
+            Stored::Gateway(object) => self.index.gateways_changed(Change::Apply(object)),
+            Stored::Class(object) => self.index.classes_changed(Change::Apply(object)),
+            Stored::Route(kind, object) => self.index.routes_changed(kind, Change::Apply(object)),
+        }
+    }
+
+    fn retry_due(&mut self, now: Instant) {
+        while let Some((at, _)) = self.retries.first()
+            && *at <= now
+        {
+            if let Some((_, subject)) = self.retries.pop_first() {
+                if let Subject::Gateway(gateway) = &subject {
+                    self.refused.remove(gateway);
+                }
+                self.index.dirty.insert(subject);
+            }
+        }
+    }
+
+    /// Decides about every subject that a change concerned, writes the ledger, then lets the writes go.
+    async fn turn(&mut self) {
+        let is_early = self.take_over_at.is_some_and(|at| clock::now() < at);
+        if self.ledger.is_none() && (is_early || !self.take_over().await) {
+            return;
+        }
+        let mut jobs = Vec::new();
+        // A decision can free an address that another waits for; so go on until nothing more comes of it.
+        loop {
+            let in_flight = &self.in_flight;
+            let batch: Vec<Subject> =
+                self.index.dirty.extract_if(.., |subject| !in_flight.contains(subject)).collect();
+            if batch.is_empty() {
+                break;
+            }
+            for subject in self.oldest_first(batch) {
+                let steps = self.decide(&subject);
+                if !steps.is_empty() {
+                    self.in_flight.insert(subject.clone());
+                    jobs.push((subject, steps));
+                }
+            }
+            if self.claims.take_freed() {
+                let waiting = self.claims.waiting().clone();
+                self.index.dirty.extend(waiting);
+            }
+        }
+        let changes = self.claims.take_unwritten();
+        if let Some(ledger) = &mut self.ledger
+            && !changes.is_empty()
+            && let Err(error) = ledger.write(&changes).await
+        {
+            warn!("{:#}; reading the ledger again", anyhow::Error::from(error));
+            self.ledger = None;
+            self.take_over_at = Some(clock::now() + RETRY);
+            return;
+        }
+        self.report_pools();
+        for (subject, steps) in jobs {
+            self.send_off(subject, steps);
+        }
+    }
+
+    fn decide(&mut self, subject: &Subject) -> Vec<Step> {
+        match subject {
+            Subject::Class(name) => self.class_steps(name),
+            Subject::Gateway(key) => self.gateway_steps(key),
+            Subject::Service(key) => self.service_steps(key),
+        }
+    }
+
+    fn send_off(&self, subject: Subject, steps: Vec<Step>) {
+        let (writer, permits, reports) =
+            (self.writer.clone(), Arc::clone(&self.permits), self.reports.clone());
+        tokio::spawn(async move {
+            // The semaphore is never closed.
+            let _permit = permits.acquire_owned().await;
+            let report = writer.run(subject, steps).await;
+            // The loop ends only with the process.
+            let _ended = reports.send(Input::Written(report)).await;
+        });
+    }
+
+    /// Reads the ledger and all statuses, and looks at everything anew. Says whether that worked.
+    async fn take_over(&mut self) -> bool {
+        let loaded = Ledger::load(self.client.clone(), &self.settings.namespace).await;
+        let (ledger, entries, damaged) = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                warn!(%error, "failed to read the ledger, trying again");
+                self.take_over_at = Some(clock::now() + RETRY);
+                return false;
+            }
+        };
+        info!(claims = entries.len(), "leading; the ledger is read");
+        self.take_over_at = None;
+        self.claims = Claims::default();
+        for damaged in damaged {
+            warn!(place = damaged.place, "ledger entry cannot be read; its address is not given to anybody");
+            self.claims.withhold(damaged.address);
+        }
+        self.use_ranges();
+        self.claims.reserve_node_addresses(self.index.nodes.iter().map(|(_, node)| node));
+        self.claims.observe_ledger(entries);
+        self.observe_statuses();
+        self.ledger = Some(ledger);
+        self.index.mark_all();
+        let owners = self.claims.owners();
+        self.index.dirty.extend(owners);
+        true
+    }
+
+    /// Addresses that stand in a status of ours are claims, also if the ledger lost them.
+    fn observe_statuses(&mut self) {
+        for (_, service) in self.index.services.iter() {
+            if self.settings.services.serves(service)
+                && !crate::index::is_generated(service)
+                && let Some(mark) = services::mark(service)
+            {
+                self.claims.observe_status(service_owner(service), &mark.addresses, &mark.pools);
+            }
+        }
+        for (_, gateway) in self.index.gateways.iter() {
+            let class = self.index.classes.get("", &gateway.spec.gateway_class_name);
+            if class.is_none_or(|class| class.spec.controller_name != self.settings.controller_name) {
+                continue;
+            }
+            let addresses = gateway.status.iter().flat_map(|status| status.addresses.iter().flatten());
+            let addresses: Vec<_> = addresses.filter_map(|address| address.value.parse().ok()).collect();
+            self.claims.observe_status(gateway_owner(gateway), &addresses, &[]);
+        }
+    }
+
+    /// Owners that wait longest come first.
+    fn oldest_first(&self, batch: Vec<Subject>) -> Vec<Subject> {
+        let created = |subject: &Subject| match subject {
+            Subject::Class(_) => None,
+            Subject::Gateway(key) => {
+                self.index.gateways.find(key).and_then(|object| object.metadata.creation_timestamp.clone())
+            }
+            Subject::Service(key) => {
+                self.index.services.find(key).and_then(|object| object.metadata.creation_timestamp.clone())
+            }
+        };
+        let mut dated: Vec<_> = batch.into_iter().map(|subject| (created(&subject), subject)).collect();
+        dated.sort();
+        dated.into_iter().map(|(_, subject)| subject).collect()
+    }
+
+    fn class_steps(&self, name: &str) -> Vec<Step> {
+        let Some(class) = self.index.classes.get("", name) else { return Vec::new() };
+        if class.spec.controller_name != self.settings.controller_name {
+            return Vec::new();
+        }
+        let wanted = class::decide(class, self.bundle_version.as_deref());
+        let stored = class.status.clone().unwrap_or_default();
+        let generation = class.metadata.generation.unwrap_or_default();
+        let merged = status::gateway_class(&stored, &wanted, generation, &clock::wall());
+        if merged == stored {
+            return Vec::new();
+        }
+        let resource_version = class.metadata.resource_version.clone().unwrap_or_default();
+        let patch = StatusPatch { key: Key::new("", name), resource_version, status: json!(merged) };
+        vec![Step::ClassStatus(patch)]
+    }
+
+    fn class_is_accepted(&self, class: &GatewayClass) -> bool {
+        class::is_accepted(&class::decide(class, self.bundle_version.as_deref()))
+    }
+
+    fn report_pools(&self) {
+        let waiting = i64::try_from(self.claims.waiting().len()).unwrap_or(i64::MAX);
+        self.metrics.owners_waiting.set(waiting);
+        let allocator = self.claims.allocator();
+        for pool in allocator.pools() {
+            for family in Family::ALL {
+                let capacity = pool.capacity(family);
+                let labels = PoolLabels { pool: pool.name(), family: family.as_str() };
+                let free = allocator.free(&labels.pool, family).unwrap_or_default();
+                self.metrics.pool_addresses_capacity.get_or_create(&labels).set(capacity as f64);
+                self.metrics.pool_addresses_available.get_or_create(&labels).set(free as f64);
+            }
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A warning on `object`.
+fn notice<K: Resource<DynamicType = ()>>(object: &K, reason: &str, message: &str) -> Step {
+    warning(object.object_ref(&()), reason, message)
+}
+
+/// A warning on a route.
+fn route_notice(kind: RouteKind, version: &str, route: &Route, reason: &str, message: &str) -> Step {
+    warning(route.object_ref(&kind.resource(version)), reason, message)
+}
+
+fn warning(about: ObjectReference, reason: &str, message: &str) -> Step {
+    let event = Event {
+        type_: EventType::Warning,
+        reason: reason.to_owned(),
+        note: Some(message.chars().take(1000).collect()),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    };
+    Step::Notify { about: Box::new(about), event: Box::new(event) }
+}

@@ -1,0 +1,135 @@
+//! What to write so that a generated object (clone, anchor, exposure) is stored as wanted, and nothing if it already is.
+//! Only the fields that Keryx decides are compared; what the API server filled in stays as it is.
+
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceSpec};
+use keryx_api::names;
+use kube::ResourceExt as _;
+
+/// Why a generated Service cannot be written: the name is taken by an object that Keryx did not make for this Gateway.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a Service {namespace}/{name} that Keryx did not make stands where a generated one is needed; rename or delete it"
+)]
+pub(crate) struct NameTaken {
+    namespace: String,
+    name: String,
+}
+
+/// The Service to write so that `wanted` is stored, `None` if `stored` already is as wanted.
+pub(crate) fn service(stored: Option<&Service>, wanted: Service) -> Result<Option<Service>, NameTaken> {
+    let Some(stored) = stored else { return Ok(Some(wanted)) };
+    let label = |service: &Service, name: &str| service.labels().get(name).cloned();
+    let same_origin = [names::LABEL_COMPONENT, names::LABEL_GATEWAY_UID]
+        .iter()
+        .all(|name| label(stored, name) == label(&wanted, name));
+    if !same_origin {
+        return Err(NameTaken { namespace: stored.namespace().unwrap_or_default(), name: stored.name_any() });
+    }
+    let mut target = stored.clone();
+    target.metadata.labels = wanted.metadata.labels;
+    target.metadata.annotations = wanted.metadata.annotations;
+    target.metadata.owner_references = wanted.metadata.owner_references;
+    overlay(target.spec.get_or_insert_default(), wanted.spec.unwrap_or_default());
+    Ok((target != *stored).then_some(target))
+}
+
+/// Puts what is wanted over what is stored. Of the fields that the API server defaults, an absent one means "as
+/// stored"; of the others it means "none".
+fn overlay(stored: &mut ServiceSpec, wanted: ServiceSpec) {
+    stored.ports = wanted.ports;
+    stored.selector = wanted.selector;
+    stored.session_affinity_config = wanted.session_affinity_config;
+    stored.traffic_distribution = wanted.traffic_distribution;
+    stored.publish_not_ready_addresses = wanted.publish_not_ready_addresses;
+    let defaulted = [
+        (&mut stored.type_, wanted.type_),
+        (&mut stored.load_balancer_class, wanted.load_balancer_class),
+        (&mut stored.session_affinity, wanted.session_affinity),
+        (&mut stored.internal_traffic_policy, wanted.internal_traffic_policy),
+        (&mut stored.external_traffic_policy, wanted.external_traffic_policy),
+        (&mut stored.ip_family_policy, wanted.ip_family_policy),
+    ];
+    for (stored, wanted) in defaulted {
+        *stored = wanted.or_else(|| stored.take());
+    }
+    let node_ports = wanted.allocate_load_balancer_node_ports;
+    stored.allocate_load_balancer_node_ports = node_ports.or(stored.allocate_load_balancer_node_ports);
+    if wanted.ip_families.is_some() && wanted.ip_families != stored.ip_families {
+        // Addresses of a family that is no longer wanted must go with it (Service API validation).
+        let keep = wanted.ip_families.as_ref().map_or(0, Vec::len);
+        if let Some(cluster_ips) = &mut stored.cluster_ips {
+            cluster_ips.truncate(keep);
+        }
+        stored.ip_families = wanted.ip_families;
+    }
+}
+
+/// The exposure to write so that `wanted` is stored, `None` if `stored` already is as wanted.
+pub(crate) fn exposure(stored: Option<&ConfigMap>, wanted: ConfigMap) -> Option<ConfigMap> {
+    let Some(stored) = stored else { return Some(wanted) };
+    let mut target = stored.clone();
+    target.metadata.labels = wanted.metadata.labels;
+    target.metadata.annotations = wanted.metadata.annotations;
+    target.data = wanted.data;
+    (target != *stored).then_some(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ServicePort;
+
+    use super::*;
+
+    fn wanted() -> Service {
+        let mut service = Service::default();
+        service.metadata.namespace = Some("apps".into());
+        service.metadata.name = Some("web-1".into());
+        let labels = [(names::LABEL_COMPONENT, names::COMPONENT_CLONE), (names::LABEL_GATEWAY_UID, "u")];
+        service.metadata.labels = Some(labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+        let port = ServicePort { port: 80, protocol: Some("TCP".into()), ..ServicePort::default() };
+        let spec = ServiceSpec {
+            type_: Some("LoadBalancer".into()),
+            ports: Some(vec![port]),
+            selector: Some([("app".to_owned(), "web".to_owned())].into()),
+            ..ServiceSpec::default()
+        };
+        service.spec = Some(spec);
+        service
+    }
+
+    /// `service` as the API server gives it back.
+    fn defaulted(mut service: Service) -> Service {
+        service.metadata.uid = Some("s".into());
+        service.metadata.resource_version = Some("7".into());
+        let spec = service.spec.as_mut().unwrap();
+        spec.cluster_ip = Some("10.96.0.9".into());
+        spec.cluster_ips = Some(vec!["10.96.0.9".into()]);
+        spec.ip_families = Some(vec!["IPv4".into()]);
+        spec.ip_family_policy = Some("SingleStack".into());
+        spec.session_affinity = Some("None".into());
+        spec.internal_traffic_policy = Some("Cluster".into());
+        service
+    }
+
+    #[test]
+    fn what_the_api_server_filled_in_is_no_difference() {
+        assert_eq!(service(Some(&defaulted(wanted())), wanted()), Ok(None));
+    }
+
+    #[test]
+    fn a_selector_key_that_the_backend_lost_goes() {
+        let mut stored = defaulted(wanted());
+        stored.spec.as_mut().unwrap().selector.as_mut().unwrap().insert("tier".into(), "front".into());
+        let target = service(Some(&stored), wanted()).unwrap().unwrap();
+        assert_eq!(target.spec.as_ref().unwrap().selector, wanted().spec.unwrap().selector);
+        assert_eq!(target.spec.unwrap().cluster_ip.as_deref(), Some("10.96.0.9"));
+        assert_eq!(target.metadata.resource_version.as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn an_object_of_another_origin_is_never_overwritten() {
+        let mut stored = defaulted(wanted());
+        stored.metadata.labels = None;
+        assert!(service(Some(&stored), wanted()).is_err());
+    }
+}

@@ -1,0 +1,232 @@
+//! The cluster as the controller knows it: stores per kind, how objects refer to each other, and who must be looked at
+//! again after a change. A change marks only the owners that it can concern.
+
+mod references;
+mod store;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Service};
+use keryx_api::gateway_api::{
+    Gateway, GatewayClass, GatewayListenersAllowedRoutesNamespacesFrom as From, ReferenceGrant, Route,
+    RouteKind,
+};
+use keryx_api::names;
+use keryx_daemon::watch::Change;
+pub(crate) use keryx_gateway::ObjectKey as Key;
+use kube::ResourceExt as _;
+
+pub(crate) use references::{References, RouteId};
+pub(crate) use store::{Changed, Store};
+
+/// What can be decided about, each by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    /// A GatewayClass's status.
+    Class(String),
+    /// A Gateway with its routes, clones, anchor and exposure.
+    Gateway(Key),
+    /// A Service of type LoadBalancer.
+    Service(Key),
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Class(name) => write!(f, "GatewayClass {name}"),
+            Self::Gateway(key) => write!(f, "Gateway {key}"),
+            Self::Service(key) => write!(f, "Service {key}"),
+        }
+    }
+}
+
+/// Stores, references between them, and the subjects to look at.
+#[derive(Default)]
+pub(crate) struct Index {
+    /// Services of every type and class: own ones, backends, and those of others.
+    pub(crate) services: Store<Service>,
+    /// Namespaces, for their labels.
+    pub(crate) namespaces: Store<Namespace>,
+    /// Nodes, for their addresses.
+    pub(crate) nodes: Store<Node>,
+    /// GatewayClasses of every controller.
+    pub(crate) classes: Store<GatewayClass>,
+    /// Gateways of every class.
+    pub(crate) gateways: Store<Gateway>,
+    /// TCPRoutes.
+    pub(crate) tcp_routes: Store<Route>,
+    /// UDPRoutes.
+    pub(crate) udp_routes: Store<Route>,
+    /// ReferenceGrants.
+    pub(crate) grants: Store<ReferenceGrant>,
+    /// Exposure ConfigMaps.
+    pub(crate) exposures: Store<ConfigMap>,
+    /// Who refers to whom.
+    pub(crate) references: References,
+    /// Subjects that a change concerned.
+    pub(crate) dirty: BTreeSet<Subject>,
+}
+
+impl Index {
+    /// The routes of `kind`.
+    pub(crate) fn routes(&self, kind: RouteKind) -> &Store<Route> {
+        match kind {
+            RouteKind::Tcp => &self.tcp_routes,
+            RouteKind::Udp => &self.udp_routes,
+        }
+    }
+
+    /// Marks every subject, and every owner of something generated, even if the owner itself is gone.
+    pub(crate) fn mark_all(&mut self) {
+        let subjects = self.classes.iter().map(|(key, _)| Subject::Class(key.name.clone()));
+        let gateways = self.gateways.iter().map(|(key, _)| Subject::Gateway(key.clone()));
+        let services = self.services.iter().map(|(key, service)| subject_of(key, service));
+        let exposures = self.exposures.iter().filter_map(|(_, object)| gateway_of(object));
+        let marks: Vec<Subject> = subjects.chain(gateways).chain(services).chain(exposures).collect();
+        self.dirty.extend(marks);
+    }
+
+    pub(crate) fn services_changed(&mut self, change: Change<Service>) {
+        for Changed { key, old, new } in changes(&mut self.services, change) {
+            for service in old.iter().chain(&new) {
+                self.dirty.insert(subject_of(&key, service));
+                self.references.note_generated(&key, service, false);
+            }
+            if let Some(service) = &new {
+                self.references.note_generated(&key, service, true);
+            }
+            let gateways = self.references.gateways_of_backend(&key);
+            self.dirty.extend(gateways.into_iter().map(Subject::Gateway));
+        }
+    }
+
+    pub(crate) fn namespaces_changed(&mut self, change: Change<Namespace>) {
+        let labels = |namespace: &Option<Arc<Namespace>>| namespace.as_ref().map(|n| n.labels().clone());
+        let relabelled = changes(&mut self.namespaces, change)
+            .iter()
+            .any(|changed| labels(&changed.old) != labels(&changed.new));
+        if relabelled {
+            let selecting = self.gateways.iter().filter(|(_, gateway)| selects_namespaces(gateway));
+            let marks: Vec<Subject> = selecting.map(|(key, _)| Subject::Gateway(key.clone())).collect();
+            self.dirty.extend(marks);
+        }
+    }
+
+    /// Takes in Nodes; says whether any address may have changed.
+    pub(crate) fn nodes_changed(&mut self, change: Change<Node>) -> bool {
+        let addresses = |node: &Option<Arc<Node>>| {
+            node.as_ref().and_then(|node| node.status.as_ref()).and_then(|status| status.addresses.clone())
+        };
+        changes(&mut self.nodes, change)
+            .iter()
+            .any(|changed| addresses(&changed.old) != addresses(&changed.new))
+    }
+
+    pub(crate) fn classes_changed(&mut self, change: Change<GatewayClass>) {
+        for Changed { key, .. } in changes(&mut self.classes, change) {
+            let of_class =
+                self.gateways.iter().filter(|(_, gateway)| gateway.spec.gateway_class_name == key.name);
+            let marks: Vec<Subject> = of_class.map(|(key, _)| Subject::Gateway(key.clone())).collect();
+            self.dirty.extend(marks);
+            self.dirty.insert(Subject::Class(key.name));
+        }
+    }
+
+    pub(crate) fn gateways_changed(&mut self, change: Change<Gateway>) {
+        for Changed { key, .. } in changes(&mut self.gateways, change) {
+            self.dirty.insert(Subject::Gateway(key));
+        }
+    }
+
+    pub(crate) fn routes_changed(&mut self, kind: RouteKind, change: Change<Route>) {
+        let store = match kind {
+            RouteKind::Tcp => &mut self.tcp_routes,
+            RouteKind::Udp => &mut self.udp_routes,
+        };
+        for Changed { key, old, new } in changes(store, change) {
+            let concerned = self.references.replace_route(kind, &key, old.as_deref(), new.as_deref());
+            self.dirty.extend(concerned.into_iter().map(Subject::Gateway));
+        }
+    }
+
+    pub(crate) fn grants_changed(&mut self, change: Change<ReferenceGrant>) {
+        for Changed { key, .. } in changes(&mut self.grants, change) {
+            let concerned = self.references.gateways_of_backends_in(&key.namespace);
+            self.dirty.extend(concerned.into_iter().map(Subject::Gateway));
+        }
+    }
+
+    /// Takes in that an exposure is gone.
+    pub(crate) fn exposure_deleted(&mut self, key: &Key) {
+        if let Some(object) = self.exposures.find(key).cloned() {
+            self.exposures_changed(Change::Delete(Box::new(object.as_ref().clone())));
+        }
+    }
+
+    pub(crate) fn exposures_changed(&mut self, change: Change<ConfigMap>) {
+        for Changed { old, new, .. } in changes(&mut self.exposures, change) {
+            self.dirty.extend(old.iter().chain(&new).filter_map(gateway_of));
+        }
+    }
+}
+
+/// Applies a change to its store.
+fn changes<K: kube::Resource>(store: &mut Store<K>, change: Change<K>) -> Vec<Changed<K>> {
+    match change {
+        Change::Apply(object) => store.apply(*object).into_iter().collect(),
+        Change::Delete(object) => store.delete(&object).into_iter().collect(),
+        Change::Reset(list) => store.reset(list),
+    }
+}
+
+/// A generated Service is looked at with its Gateway, any other by itself.
+fn subject_of(key: &Key, service: &Arc<Service>) -> Subject {
+    if is_generated(service)
+        && let Some(gateway) = gateway_of(service)
+    {
+        return gateway;
+    }
+    Subject::Service(key.clone())
+}
+
+/// Whether `service` claims to be a clone or an anchor.
+pub(crate) fn is_generated(service: &Service) -> bool {
+    service
+        .labels()
+        .get(names::LABEL_COMPONENT)
+        .is_some_and(|value| value == names::COMPONENT_CLONE || value == names::COMPONENT_ANCHOR)
+}
+
+/// The Gateway that an object was generated for.
+fn made_for<K: kube::Resource>(object: &K) -> Option<Key> {
+    let (namespace, name) = object.annotations().get(names::ANNOTATION_GATEWAY)?.split_once('/')?;
+    Some(Key::new(namespace, name))
+}
+
+fn gateway_of<K: kube::Resource>(object: &Arc<K>) -> Option<Subject> {
+    made_for(object.as_ref()).map(Subject::Gateway)
+}
+
+/// Lookups for the pure decision.
+impl keryx_gateway::Cluster for Index {
+    fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
+        self.services.get(namespace, name).map(Arc::as_ref)
+    }
+
+    fn namespace_labels(&self, namespace: &str) -> Option<&BTreeMap<String, String>> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        self.namespaces.get("", namespace).map(|found| found.metadata.labels.as_ref().unwrap_or(&NONE))
+    }
+
+    fn reference_grants(&self, namespace: &str) -> Vec<&ReferenceGrant> {
+        self.grants.in_namespace(namespace)
+    }
+}
+
+fn selects_namespaces(gateway: &Gateway) -> bool {
+    gateway.spec.listeners.iter().any(|listener| {
+        let namespaces = listener.allowed_routes.as_ref().and_then(|allowed| allowed.namespaces.as_ref());
+        namespaces.is_some_and(|namespaces| namespaces.from == Some(From::Selector))
+    })
+}

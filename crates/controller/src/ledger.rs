@@ -1,0 +1,119 @@
+//! The ledger's ConfigMaps: read whole when leadership is gained, then written with the resourceVersion that is held
+//! here. Any refusal or unknown outcome means that this view may be stale, and the caller starts over from a fresh read.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use futures::future::try_join_all;
+use k8s_openapi::api::core::v1::ConfigMap;
+use keryx_api::ledger::{LedgerEntry, address_of, block_name, data_key};
+use keryx_api::names;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::{Value, json};
+
+/// Entries to write: `Some` claims, `None` frees.
+pub(crate) type Changes = BTreeMap<IpAddr, Option<LedgerEntry>>;
+
+/// The ledger as this controller knows it.
+pub(crate) struct Ledger {
+    api: Api<ConfigMap>,
+    /// resourceVersion by block name.
+    versions: BTreeMap<String, String>,
+}
+
+/// An entry that cannot be read. Its address stays blocked, because somebody may hold it.
+#[derive(Debug)]
+pub(crate) struct Damaged {
+    /// `block/key`.
+    pub(crate) place: String,
+    /// The address, where at least the key is readable.
+    pub(crate) address: Option<IpAddr>,
+}
+
+/// Why a write did not happen, or may not have.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LedgerError {
+    /// The block changed since it was read: another controller writes.
+    #[error("another controller wrote ledger block {0}")]
+    Conflict(String),
+    /// The API server refused, or the outcome is unknown.
+    #[error("failed to write ledger block {block}")]
+    Request {
+        /// Name of the ConfigMap.
+        block: String,
+        /// What the client said.
+        #[source]
+        source: kube::Error,
+    },
+}
+
+impl Ledger {
+    /// Reads every block in `namespace`.
+    pub(crate) async fn load(
+        client: Client,
+        namespace: &str,
+    ) -> kube::Result<(Self, BTreeMap<IpAddr, LedgerEntry>, Vec<Damaged>)> {
+        let api: Api<ConfigMap> = Api::namespaced(client, namespace);
+        let selector = format!("{}={}", names::LABEL_COMPONENT, names::COMPONENT_LEDGER);
+        let mut ledger = Self { api, versions: BTreeMap::new() };
+        let (mut entries, mut damaged) = (BTreeMap::new(), Vec::new());
+        for block in ledger.api.list(&ListParams::default().labels(&selector)).await? {
+            let name = block.name_any();
+            for (key, text) in block.data.unwrap_or_default() {
+                match (address_of(&key), serde_json::from_str(&text)) {
+                    (Some(address), Ok(entry)) => {
+                        entries.insert(address, entry);
+                    }
+                    (address, _) => damaged.push(Damaged { place: format!("{name}/{key}"), address }),
+                }
+            }
+            ledger.versions.insert(name, block.metadata.resource_version.unwrap_or_default());
+        }
+        Ok((ledger, entries, damaged))
+    }
+
+    /// Writes `changes`, one request per block, all at once.
+    pub(crate) async fn write(&mut self, changes: &Changes) -> Result<(), LedgerError> {
+        let mut blocks: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+        for (address, entry) in changes {
+            let value = entry.as_ref().map_or(Value::Null, |entry| Value::String(json!(entry).to_string()));
+            blocks.entry(block_name(*address)).or_default().insert(data_key(*address), value);
+        }
+        let writes = blocks.iter().map(|(name, data)| self.write_block(name, data));
+        let versions = try_join_all(writes).await?;
+        self.versions.extend(versions);
+        Ok(())
+    }
+
+    async fn write_block(
+        &self,
+        name: &str,
+        data: &BTreeMap<String, Value>,
+    ) -> Result<(String, String), LedgerError> {
+        let outcome = match self.versions.get(name) {
+            Some(version) => {
+                let patch = json!({ "metadata": { "resourceVersion": version }, "data": data });
+                self.api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await
+            }
+            None => self.api.create(&PostParams::default(), &new_block(name, data)).await,
+        };
+        match outcome {
+            Ok(block) => Ok((name.to_owned(), block.metadata.resource_version.unwrap_or_default())),
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                Err(LedgerError::Conflict(name.to_owned()))
+            }
+            Err(source) => Err(LedgerError::Request { block: name.to_owned(), source }),
+        }
+    }
+}
+
+fn new_block(name: &str, data: &BTreeMap<String, Value>) -> ConfigMap {
+    let data =
+        data.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+    let mut block = ConfigMap { data: Some(data), ..ConfigMap::default() };
+    block.metadata.name = Some(name.to_owned());
+    block.metadata.labels =
+        Some([(names::LABEL_COMPONENT.to_owned(), names::COMPONENT_LEDGER.to_owned())].into());
+    block
+}

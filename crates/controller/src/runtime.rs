@@ -1,0 +1,101 @@
+//! Wires watches, lease, core and endpoints together.
+
+use std::sync::Arc;
+
+use keryx_daemon::endpoints::{self, Bind, Ready};
+use keryx_daemon::{connect, stop};
+use kube::Client;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::args::Args;
+use crate::core::{Core, Input, Settings};
+use crate::lease::Candidate;
+use crate::metrics::Metrics;
+use crate::services::ServicePolicy;
+use crate::watches;
+use crate::writer::Writer;
+
+/// Inputs that may wait for the core; a full queue slows the watches down.
+const INPUTS_MAX: usize = 1024;
+
+/// Runs the controller until a stop signal.
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let stop = stop::on_signal()?;
+    let client = connect::client(args.kubeconfig.as_deref()).await?;
+    let (metrics, registry) = Metrics::new();
+    let metrics = Arc::new(metrics);
+    let ready = Ready::default();
+    let (sender, inputs) = mpsc::channel(INPUTS_MAX);
+
+    let identity = identity();
+    watches::start(&client, &args, &sender);
+    let lease = elect(&args, client.clone(), identity.clone(), sender.clone(), stop.clone());
+
+    let settings = Settings {
+        namespace: args.namespace.clone(),
+        controller_name: args.controller_name.clone(),
+        services: ServicePolicy {
+            load_balancer_class: args.load_balancer_class.clone(),
+            handle_classless: args.handle_classless_services,
+        },
+    };
+    let writer = Writer::new(client.clone(), &identity);
+    let core = Core::new(settings, client, writer, sender, metrics, ready.clone());
+
+    let probes = Bind { address: args.health_probe_bind_address, flag: "--health-probe-bind-address" };
+    let scrapes = Bind { address: args.metrics_bind_address, flag: "--metrics-bind-address" };
+    let served = async {
+        tokio::try_join!(
+            endpoints::serve(probes, endpoints::probes(ready)),
+            endpoints::serve(scrapes, endpoints::metrics(Arc::new(registry))),
+        )
+    };
+    info!(identity, "controller started");
+    tokio::select! {
+        outcome = served => { outcome?; }
+        () = core.run(inputs) => {}
+        () = stop.cancelled() => info!("stopping"),
+    }
+    stop.cancel();
+    lease.await?;
+    Ok(())
+}
+
+/// Name of this candidate: the Pod's, which a restarted container keeps and so goes on at once; outside of a Pod one
+/// that no other process has.
+fn identity() -> String {
+    std::env::var("POD_NAME").unwrap_or_else(|_| {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        format!("{}-{}", host.trim(), std::process::id())
+    })
+}
+
+/// Tells the core who leads: by the Lease, or always this process.
+fn elect(
+    args: &Args,
+    client: Client,
+    identity: String,
+    sender: mpsc::Sender<Input>,
+    stop: CancellationToken,
+) -> tokio::task::JoinHandle<()> {
+    let elect = args.leader_elect;
+    let namespace = args.namespace.clone();
+    tokio::spawn(async move {
+        // The core ends only with the process, so a failed send needs no care.
+        if !elect {
+            let _ended = sender.send(Input::Leading(true)).await;
+            return;
+        }
+        let (leading, mut changes) = watch::channel(false);
+        let told = tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                let leads = *changes.borrow_and_update();
+                let _ended = sender.send(Input::Leading(leads)).await;
+            }
+        });
+        Candidate::new(client, &namespace, identity).run(leading, stop).await;
+        told.abort();
+    })
+}

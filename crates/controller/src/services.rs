@@ -1,0 +1,160 @@
+//! Services of type LoadBalancer: which ones are ours, what they ask for, and what their status should say.
+
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service, ServiceStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use keryx_api::assigned::Assigned;
+use keryx_api::names;
+use keryx_gateway::conditions::{self, Wanted};
+use keryx_ipam::{Families, Family};
+use serde_json::{Value, json};
+
+/// Reason of the mark on a Service that has its addresses.
+const ASSIGNED: &str = "Assigned";
+
+/// Which Services this controller serves.
+#[derive(Clone, Debug)]
+pub(crate) struct ServicePolicy {
+    /// `spec.loadBalancerClass` of ours.
+    pub(crate) load_balancer_class: String,
+    /// Whether Services without a class are served too.
+    pub(crate) handle_classless: bool,
+}
+
+impl ServicePolicy {
+    /// Whether `service` is ours to serve. A classless one that somebody else gave an address is not.
+    pub(crate) fn serves(&self, service: &Service) -> bool {
+        let Some(spec) = &service.spec else { return false };
+        if spec.type_.as_deref() != Some("LoadBalancer") {
+            return false;
+        }
+        match &spec.load_balancer_class {
+            Some(class) => *class == self.load_balancer_class,
+            None => self.handle_classless && (ingress(service).is_empty() || mark(service).is_some()),
+        }
+    }
+}
+
+/// What a Service asks of IPAM.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Demand {
+    /// Families.
+    pub(crate) families: Families,
+    /// `spec.loadBalancerIP`.
+    pub(crate) addresses: Vec<IpAddr>,
+}
+
+/// Why a Service's own fields cannot be asked of IPAM.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("spec.loadBalancerIP {0:?} is no IP address; give an IPv4 or IPv6 address, or none to get any")]
+pub(crate) struct NotAnAddress(String);
+
+/// What `service` asks for, from `spec.ipFamilies`, `spec.ipFamilyPolicy` and `spec.loadBalancerIP`.
+pub(crate) fn demand(service: &Service) -> Result<Demand, NotAnAddress> {
+    let Some(spec) = &service.spec else {
+        return Ok(Demand { families: Families::Single(None), addresses: Vec::new() });
+    };
+    let listed: Vec<Family> = spec.ip_families.iter().flatten().filter_map(|name| family(name)).collect();
+    let first = listed.first().copied();
+    // A PreferDualStack Service of a single-stack cluster lists one family, and can be reached by that alone.
+    let families = match (spec.ip_family_policy.as_deref(), first) {
+        (Some("RequireDualStack"), Some(first)) => Families::Require(first),
+        (Some("PreferDualStack"), Some(first)) if listed.len() > 1 => Families::Prefer(first),
+        (_, first) => Families::Single(first),
+    };
+    let addresses = match spec.load_balancer_ip.as_deref() {
+        None | Some("") => Vec::new(),
+        Some(text) => vec![text.parse().map_err(|_| NotAnAddress(text.to_owned()))?],
+    };
+    Ok(Demand { families, addresses })
+}
+
+fn family(name: &str) -> Option<Family> {
+    Family::ALL.into_iter().find(|family| family.as_str() == name)
+}
+
+/// The addresses that Keryx gave to `service`, as its mark says; `None` without the mark, or where it says no.
+pub(crate) fn mark(service: &Service) -> Option<Assigned> {
+    let condition = condition(service)?;
+    if condition.status != "True" {
+        return None;
+    }
+    condition.message.parse().ok()
+}
+
+/// The condition by which Keryx speaks about `service`.
+pub(crate) fn condition(service: &Service) -> Option<&Condition> {
+    let conditions = service.status.as_ref()?.conditions.as_ref()?;
+    conditions.iter().find(|condition| condition.type_ == names::CONDITION_ASSIGNED)
+}
+
+/// What the status of a Service of ours should say.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// It has these addresses.
+    Assigned {
+        /// Which, and from where.
+        assigned: Assigned,
+        /// CamelCase code of why it does not get what it asks for now, and keeps what it had.
+        unmet: Option<&'static str>,
+    },
+    /// It gets none, for this reason.
+    Refused {
+        /// CamelCase code.
+        reason: &'static str,
+        /// Text for people.
+        message: String,
+    },
+    /// It is not ours (any more): what Keryx wrote goes.
+    NotOurs,
+}
+
+/// The `status` to write so that `service` says `verdict`; `None` if it says so already. A status without our mark is
+/// only written if the Service is ours.
+pub(crate) fn status(service: &Service, verdict: &Verdict, now: &Time) -> Option<Value> {
+    let stored = service.status.clone().unwrap_or_default();
+    let stored_conditions = stored.conditions.clone().unwrap_or_default();
+    if matches!(verdict, Verdict::NotOurs) && condition(service).is_none() {
+        return None;
+    }
+    let (wanted, addresses) = match verdict {
+        Verdict::Assigned { assigned, unmet } => (
+            vec![Wanted::yes(names::CONDITION_ASSIGNED, unmet.unwrap_or(ASSIGNED), assigned.to_string())],
+            assigned.addresses.clone(),
+        ),
+        Verdict::Refused { reason, message } => {
+            (vec![Wanted::no(names::CONDITION_ASSIGNED, reason, message.clone())], Vec::new())
+        }
+        Verdict::NotOurs => (Vec::new(), Vec::new()),
+    };
+    let generation = service.metadata.generation.unwrap_or_default();
+    let conditions =
+        conditions::merge(&stored_conditions, &wanted, &[names::CONDITION_ASSIGNED], generation, now);
+    let ingress = wanted_ingress(service, &addresses);
+    let same = conditions == stored_conditions && ingress == self::ingress(service);
+    let status = json!({ "conditions": conditions, "loadBalancer": { "ingress": ingress } });
+    (!same).then_some(status)
+}
+
+/// Ingress entries for `addresses`. An entry that stands already is kept as it is, port statuses of others included.
+fn wanted_ingress(service: &Service, addresses: &[IpAddr]) -> Vec<LoadBalancerIngress> {
+    let stored = ingress(service);
+    let entry = |address: &IpAddr| {
+        let text = address.to_string();
+        let here = stored.iter().find(|entry| entry.ip.as_ref() == Some(&text)).cloned();
+        let mut entry = here.unwrap_or_default();
+        entry.ip = Some(text);
+        entry.ip_mode = Some("VIP".to_owned());
+        entry
+    };
+    addresses.iter().map(entry).collect()
+}
+
+fn ingress(service: &Service) -> Vec<LoadBalancerIngress> {
+    let status: Option<&ServiceStatus> = service.status.as_ref();
+    status.and_then(|status| status.load_balancer.as_ref()?.ingress.clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! Every watch of the controller. Those of Gateway API kinds come and go with the CRDs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use keryx_api::gateway_api::{Gateway, GatewayClass, ReferenceGrant, Route, RouteKind};
+use keryx_api::names;
+use keryx_daemon::watch::{self, Change};
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher;
+use kube::{Api, Client, ResourceExt as _};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::warn;
+
+use crate::args::Args;
+use crate::core::Input;
+use crate::discovery::{self, Served};
+
+/// Seconds that a watch may be silent before it is opened anew.
+const WATCH_TIMEOUT_SECS: u32 = 60;
+/// Pause before discovery is asked again: a CRD is told by its watch before its kind is served.
+const DISCOVERY_RETRY: Duration = Duration::from_millis(500);
+/// CRD changes that may wait.
+const CRD_CHANGES_MAX: usize = 256;
+
+/// Starts all watches; they run until the receiver of `sender` is gone.
+pub(crate) fn start(client: &Client, args: &Args, sender: &mpsc::Sender<Input>) {
+    let all = client;
+    tokio::spawn(watch::run(Api::all(all.clone()), config(), Input::Services, sender.clone()));
+    tokio::spawn(watch::run(Api::all(all.clone()), config(), Input::Namespaces, sender.clone()));
+    tokio::spawn(watch::run(Api::all(all.clone()), config(), Input::Nodes, sender.clone()));
+    let (namespace, name) = args.ipam_configmap();
+    let ranges = Api::namespaced(client.clone(), &namespace);
+    let only = config().fields(&format!("metadata.name={name}"));
+    tokio::spawn(watch::run(ranges, only, Input::Ranges, sender.clone()));
+    let exposures = Api::namespaced(client.clone(), &args.namespace);
+    let labelled = config().labels(&format!("{}={}", names::LABEL_COMPONENT, names::COMPONENT_EXPOSURE));
+    tokio::spawn(watch::run(exposures, labelled, Input::Exposures, sender.clone()));
+    tokio::spawn(follow_crds(client.clone(), sender.clone()));
+}
+
+fn config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_TIMEOUT_SECS)
+}
+
+/// Watches the CRDs of Gateway API, and starts and ends the watches of their kinds accordingly.
+async fn follow_crds(client: Client, sender: mpsc::Sender<Input>) {
+    let (crds_sender, mut crds) = mpsc::channel(CRD_CHANGES_MAX);
+    let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(client.clone());
+    tokio::spawn(watch::run(api, config(), |change| change, crds_sender));
+    let mut bundle_versions: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let mut kinds =
+        Kinds { client: client.clone(), sender: sender.clone(), served: None, running: BTreeMap::new() };
+    let mut retry = false;
+    loop {
+        let concerned = tokio::select! {
+            change = crds.recv() => match change {
+                Some(change) => note(&mut bundle_versions, change) || kinds.served.is_none(),
+                None => return,
+            },
+            () = tokio::time::sleep(DISCOVERY_RETRY), if retry => true,
+        };
+        if !concerned {
+            continue;
+        }
+        match Served::discover(&client).await {
+            Ok(served) => {
+                // Known CRDs that are not served yet will be in a moment.
+                retry = !bundle_versions.is_empty() && !served.gateways;
+                let bundle_version = bundle_versions.values().flatten().max().cloned();
+                kinds.follow(served, bundle_version).await;
+            }
+            Err(error) => {
+                warn!(%error, "failed to ask which Gateway API kinds are served, trying again");
+                retry = true;
+            }
+        }
+    }
+}
+
+/// Takes in CRD changes; says whether one concerns Gateway API.
+fn note(
+    bundle_versions: &mut BTreeMap<String, Option<String>>,
+    change: Change<PartialObjectMeta<CustomResourceDefinition>>,
+) -> bool {
+    let (apply, delete) = match change {
+        Change::Apply(crd) => (vec![*crd], Vec::new()),
+        Change::Delete(crd) => (Vec::new(), vec![*crd]),
+        Change::Reset(all) => {
+            bundle_versions.clear();
+            let ours = all.into_iter().filter(discovery::is_gateway_api);
+            bundle_versions.extend(ours.map(|crd| (crd.name_any(), discovery::bundle_version(&crd))));
+            return true;
+        }
+    };
+    let mut concerned = false;
+    for crd in delete.iter().filter(|crd| discovery::is_gateway_api(crd)) {
+        bundle_versions.remove(&crd.name_any());
+        concerned = true;
+    }
+    for crd in apply.iter().filter(|crd| discovery::is_gateway_api(crd)) {
+        bundle_versions.insert(crd.name_any(), discovery::bundle_version(crd));
+        concerned = true;
+    }
+    concerned
+}
+
+/// The watches of Gateway API kinds that run, by kind.
+struct Kinds {
+    client: Client,
+    sender: mpsc::Sender<Input>,
+    served: Option<(Served, Option<String>)>,
+    running: BTreeMap<&'static str, JoinHandle<()>>,
+}
+
+impl Kinds {
+    async fn follow(&mut self, served: Served, bundle_version: Option<String>) {
+        let before = self.served.replace((served.clone(), bundle_version.clone()));
+        if before.as_ref() == self.served.as_ref() {
+            return;
+        }
+        let before = before.map(|(served, _)| served).unwrap_or_default();
+        // The core must know what to wait for before the first list can come.
+        self.tell(Input::Served(served.clone(), bundle_version)).await;
+        if served.gateways != before.gateways {
+            self.set("GatewayClass", served.gateways, Input::Classes, |client| {
+                Api::<GatewayClass>::all(client)
+            })
+            .await;
+            self.set("Gateway", served.gateways, Input::Gateways, Api::<Gateway>::all).await;
+        }
+        if served.reference_grants != before.reference_grants {
+            let api = Api::<ReferenceGrant>::all;
+            self.set("ReferenceGrant", served.reference_grants, Input::Grants, api).await;
+        }
+        for kind in RouteKind::ALL {
+            let version = served.route_version(kind);
+            if version != before.route_version(kind) {
+                let api = |client| Api::<Route>::all_with(client, &kind.resource(version.unwrap_or("v1")));
+                let wrap = move |change| Input::Routes(kind, change);
+                self.set(kind.as_str(), version.is_some(), wrap, api).await;
+            }
+        }
+    }
+
+    /// Starts the watch of a kind anew, or ends it and says that nothing of the kind is left.
+    async fn set<K>(
+        &mut self,
+        kind: &'static str,
+        served: bool,
+        wrap: impl Fn(Change<K>) -> Input + Send + 'static,
+        api: impl FnOnce(Client) -> Api<K>,
+    ) where
+        K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+    {
+        if let Some(running) = self.running.remove(kind) {
+            running.abort();
+        }
+        if served {
+            let watch = watch::run(api(self.client.clone()), config(), wrap, self.sender.clone());
+            self.running.insert(kind, tokio::spawn(watch));
+        } else {
+            self.tell(wrap(Change::Reset(Vec::new()))).await;
+        }
+    }
+
+    async fn tell(&self, input: Input) {
+        // The core ends only with the process.
+        let _ended = self.sender.send(input).await;
+    }
+}

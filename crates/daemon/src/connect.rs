@@ -1,0 +1,29 @@
+//! The connection to the API server.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// A client from `kubeconfig` if given, else from the KUBECONFIG variable or the Pod's service account.
+///
+/// # Errors
+/// The file, variable or service account cannot be read, or names no usable cluster.
+pub async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
+    // rustls takes no provider for granted; a second caller finds it installed, which is as good.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let mut config = match kubeconfig {
+        Some(file) => {
+            let kubeconfig = Kubeconfig::read_from(file)
+                .with_context(|| format!("failed to read the kubeconfig {}", file.display()))?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
+        }
+        None => Config::infer().await.context("found no kubeconfig and no service account")?,
+    };
+    config.connect_timeout = Some(Duration::from_secs(5));
+    // Watches are idle for long; a dead connection shows by the watch's own timeout.
+    config.read_timeout = None;
+    Client::try_from(config).context("failed to set up the API client")
+}

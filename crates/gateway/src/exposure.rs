@@ -1,0 +1,48 @@
+//! The table for the speakers: which VIPs, and what serves each port.
+
+use std::net::IpAddr;
+
+use keryx_api::exposure::{
+    AnnounceFrom, AnnouncePolicy, ExposedPort, Exposure, GatewayReference, ServedBy, VERSION,
+    WithoutEndpoints,
+};
+use keryx_api::gateway_api::Gateway;
+
+use crate::ObjectKey;
+use crate::naming;
+use crate::serve::{ServedPort, Server};
+
+/// Name of the exposure ConfigMap of the Gateway `namespace/name`; the same for the same Gateway, at most 63 characters.
+pub fn name(namespace: &str, name: &str) -> String {
+    format!("keryx-exposure-{}", naming::hash(&[namespace, name]))
+}
+
+/// `None` as long as there is no address or no port to expose.
+pub(crate) fn build(gateway: &Gateway, addresses: &[IpAddr], served: &[ServedPort<'_>]) -> Option<Exposure> {
+    if addresses.is_empty() || served.is_empty() {
+        return None;
+    }
+    let ObjectKey { namespace, name } = ObjectKey::of(&gateway.metadata);
+    let mut ports: Vec<ExposedPort> = served.iter().map(exposed_port).collect();
+    ports.sort();
+    Some(Exposure {
+        version: VERSION,
+        gateway: GatewayReference { namespace, name, uid: gateway.metadata.uid.clone().unwrap_or_default() },
+        addresses: addresses.to_vec(),
+        ports,
+        announce: AnnouncePolicy {
+            announce_from: AnnounceFrom::default(),
+            without_endpoints: WithoutEndpoints::default(),
+        },
+    })
+}
+
+fn exposed_port(served: &ServedPort<'_>) -> ExposedPort {
+    let served_by = match &served.server {
+        Server::Clone { key, .. } => {
+            ServedBy::Clone { namespace: key.namespace.clone(), name: key.name.clone() }
+        }
+        Server::Anchor => ServedBy::Anchor,
+    };
+    ExposedPort { port: served.port, protocol: served.protocol, served_by }
+}

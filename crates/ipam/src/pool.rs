@@ -1,0 +1,129 @@
+//! Pools: named sets of address ranges.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::configmap::KeyError;
+use crate::family::{Family, PerFamily, number};
+use crate::interval::{IntervalSet, Span};
+use crate::ordinal::Numbering;
+
+/// Whose Services and Gateways a pool serves.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Those of one namespace.
+    Namespace(String),
+    /// Those of every namespace.
+    Global,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Namespace(namespace) => f.write_str(namespace),
+            Self::Global => f.write_str("global"),
+        }
+    }
+}
+
+/// The first word of a pool's key. It decides only which pool comes first; both take prefixes and ranges alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyPrefix {
+    /// `cidr-`, looked at first.
+    Cidr,
+    /// `range-`.
+    Range,
+}
+
+/// The ConfigMap key of a pool, such as `cidr-global` or `range-team-a`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PoolKey {
+    /// Its first word.
+    pub prefix: KeyPrefix,
+    /// Whom it serves.
+    pub scope: Scope,
+}
+
+impl fmt::Display for PoolKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prefix = match self.prefix {
+            KeyPrefix::Cidr => "cidr",
+            KeyPrefix::Range => "range",
+        };
+        write!(f, "{prefix}-{}", self.scope)
+    }
+}
+
+/// Which free address of a pool is given next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The lowest.
+    #[default]
+    Lowest,
+    /// The highest.
+    Highest,
+}
+
+/// A set of addresses of both families, kept as merged ranges.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ranges(PerFamily<IntervalSet>);
+
+impl Ranges {
+    /// Adds the addresses of `family` from `span.first` to `span.last`.
+    pub(crate) fn insert(&mut self, family: Family, span: Span) {
+        self.0.get_mut(family).insert(span);
+    }
+
+    /// The ranges of `family`.
+    pub(crate) fn of(&self, family: Family) -> &IntervalSet {
+        self.0.get(family)
+    }
+
+    /// The ranges as (first, last), both included; IPv4 before IPv6, ascending, neither overlapping nor touching.
+    pub fn iter(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> {
+        Family::ALL.into_iter().flat_map(|family| {
+            self.of(family).spans().map(move |span| (family.address(span.first), family.address(span.last)))
+        })
+    }
+}
+
+/// A named set of addresses to give to Services and Gateways.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// The key it comes from, which is also its name.
+    pub key: PoolKey,
+    /// Its addresses.
+    pub ranges: Ranges,
+    /// Which free address is given next.
+    pub order: Order,
+    /// Leave out IPv4 addresses that end in .0 or .255 (the rule, and the field name, that MetalLB users know).
+    pub avoid_buggy_ips: bool,
+    /// Why nothing can be given from this pool. A broken key still comes first in the order of pools, so it is kept, with no
+    /// addresses, rather than dropped: an owner must not silently get an address from another pool.
+    pub problem: Option<KeyError>,
+}
+
+impl Pool {
+    /// The name of the pool: its key.
+    pub fn name(&self) -> String {
+        self.key.to_string()
+    }
+
+    /// How many addresses of `family` can be given, used ones included.
+    pub fn capacity(&self, family: Family) -> u128 {
+        let numbering = self.numbering(family);
+        self.ranges.of(family).spans().filter_map(|span| numbering.ordinals(span)).map(Span::count).sum()
+    }
+
+    /// Whether `address` is one that this pool can give.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let number = number(address);
+        let family = Family::of(address);
+        self.ranges.of(family).contains(number) && self.numbering(family).ordinal(number).is_some()
+    }
+
+    /// How the free addresses of `family` are numbered.
+    pub(crate) fn numbering(&self, family: Family) -> Numbering {
+        if self.avoid_buggy_ips && family == Family::V4 { Numbering::WithoutEnds } else { Numbering::Every }
+    }
+}

@@ -1,0 +1,120 @@
+//! The programs that a lab runs, in the cache that `tools/build.sh` fills.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::machine;
+
+const BUILD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/build.sh");
+
+/// One thing that `build.sh` makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// The Kubernetes programs.
+    Kubernetes,
+    Etcd,
+    CoreDns,
+    /// Unpacked packages: containerd, runc, CNI plugins, nft, iptables.
+    Debian,
+    /// The program of the pods' sandbox containers.
+    Pause,
+    /// The Gateway API's CustomResourceDefinitions.
+    Crds,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Part::Kubernetes => "kubernetes",
+            Part::Etcd => "etcd",
+            Part::CoreDns => "coredns",
+            Part::Debian => "debian",
+            Part::Pause => "pause",
+            Part::Crds => "crds",
+        }
+    }
+}
+
+/// The folders of the parts that a lab asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parts {
+    folders: BTreeMap<Part, PathBuf>,
+}
+
+impl Parts {
+    /// Finds the parts; what is missing is built first, with progress on standard error.
+    pub(crate) fn find(wanted: &[Part]) -> Result<Parts> {
+        let printed = machine::run(Command::new(BUILD).arg("--print"))?;
+        let all: BTreeMap<_, _> = printed.lines().filter_map(|line| line.split_once('=')).collect();
+        let mut parts = Parts::default();
+        let mut missing = Vec::new();
+        for part in wanted {
+            let folder = all.get(part.name()).with_context(|| format!("build.sh knows no {}", part.name()))?;
+            if !Path::new(folder).is_dir() {
+                missing.push(part.name());
+            }
+            parts.folders.insert(*part, PathBuf::from(folder));
+        }
+        if !missing.is_empty() {
+            build(&missing)?;
+        }
+        Ok(parts)
+    }
+
+    /// The folder of a part.
+    ///
+    /// # Panics
+    /// If the part was not asked for.
+    pub(crate) fn folder(&self, part: Part) -> &Path {
+        &self.folders[&part]
+    }
+
+    /// The folders of all parts.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.folders.values().map(PathBuf::as_path)
+    }
+
+    /// One of the Kubernetes programs.
+    pub(crate) fn kubernetes(&self, program: &str) -> PathBuf {
+        self.folder(Part::Kubernetes).join(program)
+    }
+
+    /// A file of the unpacked packages, by its absolute path there.
+    pub(crate) fn debian(&self, path: &str) -> PathBuf {
+        self.folder(Part::Debian).join("root").join(path.trim_start_matches('/'))
+    }
+
+    /// `PATH` with the programs of the unpacked packages first.
+    pub(crate) fn path(&self) -> String {
+        format!("{}:{}:{}", self.debian("/usr/bin").display(), self.debian("/usr/sbin").display(), machine::path())
+    }
+
+    /// The folders of the unpacked shared libraries.
+    pub(crate) fn library_folders(&self) -> Vec<PathBuf> {
+        let triplets = ["/usr/lib", "/lib"].into_iter().flat_map(|above| std::fs::read_dir(self.debian(above)));
+        let folders = triplets.flatten().flatten().map(|entry| entry.path());
+        let mut folders: Vec<_> = folders.filter(|path| path.to_string_lossy().ends_with("-linux-gnu")).collect();
+        folders.sort();
+        folders
+    }
+
+    /// The same as a value of `LD_LIBRARY_PATH`.
+    pub(crate) fn library_path(&self) -> String {
+        self.library_folders().iter().map(|folder| folder.to_string_lossy()).collect::<Vec<_>>().join(":")
+    }
+}
+
+/// Only the lab runs as root: under sudo the caller builds himself.
+fn build(missing: &[&str]) -> Result<()> {
+    if std::env::var_os("SUDO_UID").is_some_and(|user| user != "0") {
+        bail!("not built yet: {}; remedy: run {BUILD} once, without sudo", missing.join(", "));
+    }
+    let status = Command::new(BUILD).args(missing).stdout(std::io::stderr()).status()?;
+    if !status.success() {
+        bail!("{} could not be built", missing.join(", "));
+    }
+    Ok(())
+}

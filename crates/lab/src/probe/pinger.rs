@@ -1,0 +1,233 @@
+use std::collections::BTreeMap;
+use std::io::{self, PipeReader, PipeWriter};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::AsFd as _;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::socket::{setsockopt, sockopt};
+
+use super::gap::Answers;
+use super::{Gap, Pace, ProbeError, flow, is_stopped};
+use crate::capture::Transport;
+use crate::clock;
+use crate::netns::Namespace;
+
+const MAX_DATAGRAM_BYTES: usize = 2048;
+
+/// A client that asks again and again, to find out for how long nobody answers.
+#[derive(Debug)]
+pub struct Pinger {
+    stop: PipeWriter,
+    thread: JoinHandle<PingReport>,
+}
+
+/// What a [`Pinger`] saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PingReport {
+    /// Probes sent.
+    pub sent: u32,
+    /// Probes answered.
+    pub answered: u32,
+    /// The longest time without an answer, from the start and to the end included.
+    pub longest_gap: Gap,
+    /// What was said instead of an answer, and how often; for TCP also what timed out.
+    pub failures: BTreeMap<ProbeError, u32>,
+}
+
+impl PingReport {
+    /// Probes without an answer.
+    pub fn lost(&self) -> u32 {
+        self.sent - self.answered
+    }
+}
+
+impl Pinger {
+    /// Starts to ask `server` from the namespace at the pace.
+    ///
+    /// UDP: numbered datagrams of one flow, sent whether the one before was answered or not; an answer counts for up to
+    /// `timeout` after the last was sent. TCP: a new connection each time, broken off by a reset as soon as it stands,
+    /// so that ports do not run out; one after the other, so that one that takes until `timeout` delays the next.
+    pub fn start(
+        namespace: &Namespace,
+        transport: Transport,
+        server: SocketAddr,
+        pace: Pace,
+        timeout: Duration,
+    ) -> Result<Pinger, ProbeError> {
+        let (stopped, stop) = io::pipe()?;
+        let builder = std::thread::Builder::new().name("pinger".into());
+        let thread = match transport {
+            Transport::Udp => {
+                let socket = flow::connected(namespace, 0, server)?;
+                socket.set_nonblocking(true)?;
+                builder.spawn(move || ping_udp(&socket, &stopped, pace, timeout))?
+            }
+            Transport::Tcp => {
+                let namespace = namespace.clone();
+                builder.spawn(move || namespace.run(|| ping_tcp(server, &stopped, pace, timeout)))?
+            }
+        };
+        Ok(Pinger { stop, thread })
+    }
+
+    /// Ends now. A TCP connect that is under way still takes up to its timeout; UDP answers that are still under way
+    /// count as lost.
+    pub fn stop(self) -> PingReport {
+        drop(self.stop);
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Waits until the pace is done.
+    pub fn finish(self) -> PingReport {
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// The counts so far.
+struct Tally {
+    started: Instant,
+    sent: u32,
+    answers: Answers,
+    failures: BTreeMap<ProbeError, u32>,
+}
+
+impl Tally {
+    fn start() -> Tally {
+        let answers = Answers::new(clock::wall_nanos());
+        Tally { started: clock::now(), sent: 0, answers, failures: BTreeMap::new() }
+    }
+
+    fn answered(&mut self) {
+        self.answers.push(self.started.elapsed());
+    }
+
+    fn failed(&mut self, error: ProbeError) {
+        *self.failures.entry(error).or_default() += 1;
+    }
+
+    /// `end` is until when a gap that is still open counts.
+    fn report(self, end: Instant) -> PingReport {
+        PingReport {
+            sent: self.sent,
+            answered: self.answers.count(),
+            longest_gap: self.answers.longest_gap(end - self.started),
+            failures: self.failures,
+        }
+    }
+}
+
+fn ping_tcp(server: SocketAddr, stopped: &PipeReader, pace: Pace, timeout: Duration) -> PingReport {
+    let mut tally = Tally::start();
+    let mut ticks = pace.ticks(tally.started);
+    while let Some(due) = ticks.next(clock::now()) {
+        if is_stopped(stopped, due) {
+            break;
+        }
+        tally.sent += 1;
+        match connect_and_reset(server, timeout) {
+            Ok(()) => tally.answered(),
+            Err(error) => tally.failed(error.into()),
+        }
+    }
+    tally.report(clock::now())
+}
+
+fn connect_and_reset(server: SocketAddr, timeout: Duration) -> io::Result<()> {
+    let stream = TcpStream::connect_timeout(&server, timeout)?;
+    setsockopt(&stream, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })?;
+    Ok(())
+}
+
+fn ping_udp(socket: &UdpSocket, stopped: &PipeReader, pace: Pace, timeout: Duration) -> PingReport {
+    let mut tally = Tally::start();
+    let mut is_answered = vec![false; pace.count() as usize];
+    let mut ticks = pace.ticks(tally.started);
+    let mut latest = tally.started;
+    while let Some(due) = ticks.next(clock::now()) {
+        if let Wait::Stopped = receive_until(socket, stopped, due, &mut tally, &mut is_answered) {
+            return tally.report(clock::now());
+        }
+        latest = clock::now();
+        let number = tally.sent;
+        tally.sent += 1;
+        if let Err(error) = socket.send(flow::question(number).as_bytes()) {
+            tally.failed(error.into());
+        }
+    }
+    while tally.answers.count() < tally.sent {
+        let end = latest + timeout;
+        if let Wait::Over | Wait::Stopped = receive_some(socket, stopped, end, &mut tally, &mut is_answered) {
+            break;
+        }
+    }
+    tally.report(latest)
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Received,
+    Over,
+    Stopped,
+}
+
+/// Takes in answers until `until`.
+fn receive_until(
+    socket: &UdpSocket,
+    stopped: &PipeReader,
+    until: Instant,
+    tally: &mut Tally,
+    is_answered: &mut [bool],
+) -> Wait {
+    loop {
+        let ended = receive_some(socket, stopped, until, tally, is_answered);
+        if ended != Wait::Received {
+            return ended;
+        }
+    }
+}
+
+/// Waits for an answer until `until` and takes in all that are there then.
+fn receive_some(
+    socket: &UdpSocket,
+    stopped: &PipeReader,
+    until: Instant,
+    tally: &mut Tally,
+    is_answered: &mut [bool],
+) -> Wait {
+    let left = until.saturating_duration_since(clock::now());
+    let mut waits =
+        [PollFd::new(socket.as_fd(), PollFlags::POLLIN), PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
+    let polled = ppoll(&mut waits, Some(left.into()), None);
+    let is_stopped = polled.is_ok() && waits[1].any().unwrap_or(true);
+    receive(socket, tally, is_answered);
+    match (is_stopped, left.is_zero()) {
+        (true, _) => Wait::Stopped,
+        (false, true) => Wait::Over,
+        (false, false) => Wait::Received,
+    }
+}
+
+/// Takes in what waits at the socket.
+fn receive(socket: &UdpSocket, tally: &mut Tally, is_answered: &mut [bool]) {
+    let mut buffer = [0; MAX_DATAGRAM_BYTES];
+    loop {
+        match socket.recv(&mut buffer) {
+            Ok(len) => match flow::split_answer(&buffer[..len]) {
+                Ok((number, _)) => {
+                    let first = is_answered.get_mut(number as usize).filter(|answered| !**answered);
+                    if let Some(answered) = first {
+                        *answered = true;
+                        tally.answered();
+                    }
+                }
+                Err(error) => tally.failed(error),
+            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) => tally.failed(error.into()),
+        }
+    }
+}

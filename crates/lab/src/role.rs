@@ -1,0 +1,43 @@
+//! The processes that make a cluster.
+
+/// What a process of the lab is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// On the control plane.
+    Etcd,
+    /// On the control plane: kube-apiserver.
+    ApiServer,
+    /// On the control plane: kube-controller-manager.
+    ControllerManager,
+    /// On the control plane: kube-scheduler.
+    Scheduler,
+    /// On the control plane: the cluster's DNS.
+    CoreDns,
+    /// On each node; its end takes no container with it.
+    Containerd,
+    /// On each node.
+    Kubelet,
+    /// On each node.
+    KubeProxy,
+}
+
+impl Role {
+    /// The name in pids, logs and messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Role::Etcd => "etcd",
+            Role::ApiServer => "apiserver",
+            Role::ControllerManager => "controller-manager",
+            Role::Scheduler => "scheduler",
+            Role::CoreDns => "coredns",
+            Role::Containerd => "containerd",
+            Role::Kubelet => "kubelet",
+            Role::KubeProxy => "kube-proxy",
+        }
+    }
+}
+
+/// The name of a host's process: unique in the lab, and the name of its log.
+pub(crate) fn process_name(host: &str, role: Role) -> String {
+    format!("{host}-{}", role.name())
+}

@@ -1,0 +1,8 @@
+//! Where Keryx meets the Linux kernel: raw packet sockets and netlink, one module for each. It moves bytes and reads
+//! state; what a frame means and what to do about a change is decided elsewhere.
+//!
+//! The only crate with `unsafe` code. A socket belongs to the network namespace of the thread that opens it.
+
+pub mod link;
+pub mod nftables;
+pub mod packet;

@@ -1,0 +1,76 @@
+//! A group laid open for a person: which endpoints count, and how each node stands.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use keryx_api::Protocol;
+
+use crate::group::{Fitness, Group, Placement};
+use crate::nodes::Nodes;
+use crate::{Family, NodeName, ObjectName, Reason, TrafficPolicy};
+
+/// What stands behind the plan's decision for one group. Made on demand: kept for all groups it would be a table of
+/// groups times nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupExplanation {
+    /// Every port, once per family of the group's addresses.
+    pub ports: Vec<PortEndpoints>,
+    /// Every Node: first the candidates, the announcer at their head and the rest in the order in which they would
+    /// take over, then the others by name.
+    pub nodes: Vec<Candidate>,
+}
+
+/// The endpoints that count for one port in one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortEndpoints {
+    /// Address family.
+    pub family: Family,
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Port number that clients use.
+    pub port: u16,
+    /// The Service whose endpoints serve it; `None` for a Gateway's anchor, which has none.
+    pub service: Option<ObjectName>,
+    /// Its `externalTrafficPolicy`.
+    pub policy: TrafficPolicy,
+    /// Nodes that have such an endpoint.
+    pub nodes: BTreeSet<NodeName>,
+    /// There are such endpoints without a node name.
+    pub without_node: bool,
+    /// None is ready any more: those that count are terminating but still serve.
+    pub terminating: bool,
+}
+
+/// How one node stands to a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The Node.
+    pub node: NodeName,
+    /// Why it does not announce; `None` for the announcer, [`Reason::HolderIs`] for candidates in waiting.
+    pub reason: Option<Reason>,
+}
+
+impl GroupExplanation {
+    pub(crate) fn new(group: &Group, nodes: &Nodes) -> Self {
+        let placement = Placement::new(group, nodes);
+        let standings = nodes.standings();
+        let mut ranked: Vec<(Reverse<Option<Fitness>>, usize)> =
+            (0..standings.len()).map(|place| (Reverse(placement.fitness(place).ok()), place)).collect();
+        ranked.sort();
+        let nodes = ranked.iter().map(|(_, place)| {
+            let node = &standings[*place].name;
+            Candidate { node: node.clone(), reason: placement.why_not(node) }
+        });
+        let ports = group.ports.iter().map(|port| PortEndpoints {
+            family: port.family,
+            protocol: port.protocol,
+            port: port.port,
+            service: port.service.clone(),
+            policy: port.policy,
+            nodes: port.endpoints.nodes.clone(),
+            without_node: port.endpoints.without_node,
+            terminating: port.endpoints.terminating,
+        });
+        Self { ports: ports.collect(), nodes: nodes.collect() }
+    }
+}

@@ -1,0 +1,93 @@
+//! Names of what the plan speaks about. All are cheap to clone, since they stand in many places.
+
+use std::fmt;
+use std::sync::Arc;
+
+use keryx_api::ledger::OwnerKind;
+
+/// Name of a Node, as in `spec.nodeName` of a Pod and `nodeName` of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeName(Arc<str>);
+
+impl NodeName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for NodeName {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Namespace and name of a namespaced object. Prints as `namespace/name`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName {
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+}
+
+impl ObjectName {
+    /// Joins the two parts.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The name in `metadata`; an absent part, which the API server never sends, is empty.
+    pub(crate) fn of(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> Self {
+        Self::new(
+            metadata.namespace.as_deref().unwrap_or_default(),
+            metadata.name.as_deref().unwrap_or_default(),
+        )
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Who holds an address. Prints as `Gateway namespace/name` or `Service namespace/name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Gateway or Service.
+    pub kind: OwnerKind,
+    /// Namespace and name.
+    pub name: ObjectName,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.name)
+    }
+}
+
+/// Key of a group: VIPs that one node announces together. The same on every node, for as long as the owner lives.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupKey {
+    /// A Gateway's addresses, by the name of its exposure ConfigMap. That name, and not the Gateway's, because the
+    /// exposure of a Gateway that was deleted can stand for a moment beside that of its successor of the same name.
+    Exposure(Arc<str>),
+    /// A plain Service's addresses.
+    Service(ObjectName),
+}
+
+impl fmt::Display for GroupKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exposure(name) => write!(f, "exposure/{name}"),
+            Self::Service(name) => write!(f, "service/{name}"),
+        }
+    }
+}

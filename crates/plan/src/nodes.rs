@@ -1,0 +1,159 @@
+//! Which nodes are eligible to announce, from Nodes and speaker Pods.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::{Node, Pod};
+use keryx_api::names::LABEL_EXCLUDE_NODE;
+
+use crate::{NodeName, ObjectName, Reason, rendezvous};
+
+/// Node annotation, with any value, that asks for all VIPs to be moved away.
+pub const ANNOTATION_DRAIN: &str = "keryx.dev/drain";
+
+/// A Node, reduced to what decides.
+#[derive(Debug, PartialEq, Eq)]
+struct NodeFacts {
+    obstacle: Option<Reason>,
+    addresses: BTreeSet<IpAddr>,
+}
+
+impl NodeFacts {
+    fn of(node: &Node) -> Self {
+        let has_label = node.metadata.labels.as_ref().is_some_and(|l| l.contains_key(LABEL_EXCLUDE_NODE));
+        let draining = node.metadata.annotations.as_ref().is_some_and(|a| a.contains_key(ANNOTATION_DRAIN));
+        let status = node.status.as_ref();
+        let condition = |type_: &str| {
+            let mut conditions = status.and_then(|s| s.conditions.as_deref()).unwrap_or_default().iter();
+            conditions.find(|condition| condition.type_ == type_).map(|condition| condition.status.as_str())
+        };
+        let obstacle = if has_label {
+            Some(Reason::NodeExcluded)
+        } else if draining {
+            Some(Reason::NodeDraining)
+        } else if condition("NetworkUnavailable") == Some("True") {
+            Some(Reason::NodeNetworkUnavailable)
+        } else if condition("Ready") != Some("True") {
+            Some(Reason::NodeNotReady)
+        } else {
+            None
+        };
+        let addresses = status.and_then(|s| s.addresses.as_deref()).unwrap_or_default();
+        let addresses = addresses.iter().filter_map(|entry| entry.address.parse().ok()).collect();
+        Self { obstacle, addresses }
+    }
+}
+
+/// A speaker Pod, reduced to what decides.
+#[derive(Debug, PartialEq, Eq)]
+struct SpeakerFacts {
+    node: NodeName,
+    /// Ready and not terminating.
+    alive: bool,
+}
+
+impl SpeakerFacts {
+    /// `None` for a Pod that no node was found for yet.
+    fn of(pod: &Pod) -> Option<Self> {
+        let node = pod.spec.as_ref()?.node_name.as_deref()?.into();
+        let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref());
+        let ready = conditions
+            .unwrap_or_default()
+            .iter()
+            .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+        Some(Self { node, alive: ready && pod.metadata.deletion_timestamp.is_none() })
+    }
+}
+
+/// One node as a group sees it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NodeStanding {
+    pub(crate) name: NodeName,
+    /// Why the node may announce nothing at all; `None` if it is eligible.
+    pub(crate) obstacle: Option<Reason>,
+    /// [`rendezvous::node_id`].
+    pub(crate) id: u64,
+}
+
+/// All Nodes and speaker Pods, and what follows from them.
+#[derive(Debug, Default)]
+pub(crate) struct Nodes {
+    facts: BTreeMap<NodeName, NodeFacts>,
+    speakers: BTreeMap<ObjectName, SpeakerFacts>,
+    stale: bool,
+    /// By name.
+    standings: Vec<NodeStanding>,
+    addresses: BTreeMap<IpAddr, NodeName>,
+}
+
+impl Nodes {
+    pub(crate) fn apply_node(&mut self, node: &Node) {
+        let name = node.metadata.name.as_deref().unwrap_or_default().into();
+        let facts = NodeFacts::of(node);
+        if self.facts.get(&name) != Some(&facts) {
+            self.facts.insert(name, facts);
+            self.stale = true;
+        }
+    }
+
+    pub(crate) fn delete_node(&mut self, name: &NodeName) {
+        self.stale |= self.facts.remove(name).is_some();
+    }
+
+    pub(crate) fn node_names(&self) -> BTreeSet<NodeName> {
+        self.facts.keys().cloned().collect()
+    }
+
+    pub(crate) fn apply_speaker(&mut self, pod: &Pod) {
+        let name = ObjectName::of(&pod.metadata);
+        let Some(facts) = SpeakerFacts::of(pod) else { return self.delete_speaker(&name) };
+        if self.speakers.get(&name) != Some(&facts) {
+            self.speakers.insert(name, facts);
+            self.stale = true;
+        }
+    }
+
+    pub(crate) fn delete_speaker(&mut self, name: &ObjectName) {
+        self.stale |= self.speakers.remove(name).is_some();
+    }
+
+    pub(crate) fn speaker_names(&self) -> BTreeSet<ObjectName> {
+        self.speakers.keys().cloned().collect()
+    }
+
+    /// Brings standings and addresses up to date; true if any changed.
+    pub(crate) fn refresh(&mut self) -> bool {
+        if !std::mem::take(&mut self.stale) {
+            return false;
+        }
+        let alive: BTreeSet<&NodeName> =
+            self.speakers.values().filter(|speaker| speaker.alive).map(|speaker| &speaker.node).collect();
+        let mut standings = Vec::with_capacity(self.facts.len());
+        let mut addresses = BTreeMap::new();
+        for (name, facts) in &self.facts {
+            let speaker_missing = (!alive.contains(name)).then_some(Reason::SpeakerNotReady);
+            let obstacle = facts.obstacle.clone().or(speaker_missing);
+            standings.push(NodeStanding { name: name.clone(), obstacle, id: rendezvous::node_id(name) });
+            addresses.extend(facts.addresses.iter().map(|address| (*address, name.clone())));
+        }
+        let changed = standings != self.standings || addresses != self.addresses;
+        self.standings = standings;
+        self.addresses = addresses;
+        changed
+    }
+
+    /// Every Node by name, as of the last [`Nodes::refresh`].
+    pub(crate) fn standings(&self) -> &[NodeStanding] {
+        &self.standings
+    }
+
+    /// Place of a Node in [`Nodes::standings`].
+    pub(crate) fn place(&self, name: &NodeName) -> Option<usize> {
+        self.standings.binary_search_by(|standing| standing.name.cmp(name)).ok()
+    }
+
+    /// The Node that has this address itself, as of the last [`Nodes::refresh`].
+    pub(crate) fn with_address(&self, address: IpAddr) -> Option<&NodeName> {
+        self.addresses.get(&address)
+    }
+}

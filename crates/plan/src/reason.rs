@@ -1,0 +1,142 @@
+//! Why a VIP is not announced, by this node or by any.
+
+use std::fmt;
+
+use crate::{NodeName, Owner};
+
+/// Cause of a `Skip`. Its text is written for users, its [`Reason::code`] for metrics, conditions and events.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// The address stands in only one of the two places of the Service's status that must name it.
+    #[error(
+        "the Service's {missing_from} does not name this address, so Keryx does not take it as its own; \
+         if Keryx should serve this Service, see the keryx-controller's events on it"
+    )]
+    NotAssigned {
+        /// Where it is missing.
+        missing_from: StatusPart,
+    },
+    /// Another owner holds the address with the better right.
+    #[error("{other} holds this address by an older right; ask for another address or delete one of the two")]
+    DuplicateClaim {
+        /// The owner that keeps it.
+        other: Owner,
+    },
+    /// The address is one of a Node's own.
+    #[error("this is an address of Node {node}, which Keryx never serves; take it out of the address ranges")]
+    NodeAddress {
+        /// The Node.
+        node: NodeName,
+    },
+    /// No port has an endpoint of the VIP's family anywhere, and the owner's policy is to withdraw.
+    #[error(
+        "no port has a ready endpoint of this address family; start a ready Pod of a backend, \
+         or set withoutEndpoints: Refuse to announce all the same"
+    )]
+    NoEndpoints,
+    /// No node of the cluster is eligible.
+    #[error(
+        "no node is eligible to announce: each lacks a ready speaker, is not ready, has no network, \
+         is excluded or is draining"
+    )]
+    NoEligibleNode,
+    /// A local endpoint is required, and no eligible node has one.
+    #[error(
+        "no eligible node has a ready endpoint of its own, which externalTrafficPolicy: Local or \
+         announceFrom: LocalEndpoints requires; start a Pod on an eligible node or relax the policy"
+    )]
+    NoEndpointOnEligibleNode,
+    /// The group's announcer cannot serve this VIP's family under policy `Local`, other nodes could.
+    #[error(
+        "Node {node} announces the owner's other addresses, but has no endpoint of this address family, \
+         which externalTrafficPolicy: Local requires; run Pods of both families on the same nodes"
+    )]
+    HolderLacksEndpoint {
+        /// The group's announcer.
+        node: NodeName,
+    },
+    /// This node has no endpoint, and a local one is required.
+    #[error(
+        "this node has no ready endpoint of its own, which externalTrafficPolicy: Local or \
+         announceFrom: LocalEndpoints requires"
+    )]
+    NoLocalEndpoint,
+    /// Another node covers more ports of the group.
+    #[error(
+        "this node has endpoints for {covered} of the ports, others for {best}; the node with the most announces"
+    )]
+    CoversFewerPorts {
+        /// Ports covered by this node, counted per address family.
+        covered: usize,
+        /// Ports covered by the best node.
+        best: usize,
+    },
+    /// This node could announce, but another is first.
+    #[error("Node {node} announces it; this node stands by")]
+    HolderIs {
+        /// The announcer.
+        node: NodeName,
+    },
+    /// The API has no Node of this name.
+    #[error("there is no Node of this name; check the speaker's --node-name")]
+    NodeUnknown,
+    /// The Node is excluded by label.
+    #[error(
+        "the Node has the label node.kubernetes.io/exclude-from-external-load-balancers; remove it to announce from here"
+    )]
+    NodeExcluded,
+    /// The Node is being drained.
+    #[error("the Node has the annotation keryx.dev/drain; remove it to announce from here")]
+    NodeDraining,
+    /// The Node's network is not set up.
+    #[error("the Node's condition NetworkUnavailable is True; see the network plugin on that node")]
+    NodeNetworkUnavailable,
+    /// The Node is not Ready.
+    #[error("the Node's condition Ready is not True; see the kubelet on that node")]
+    NodeNotReady,
+    /// No speaker Pod on the Node is Ready and staying.
+    #[error("no keryx-speaker Pod on the Node is Ready; see its log")]
+    SpeakerNotReady,
+}
+
+impl Reason {
+    /// Stable CamelCase name of the cause, without its details.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotAssigned { .. } => "NotAssigned",
+            Self::DuplicateClaim { .. } => "DuplicateClaim",
+            Self::NodeAddress { .. } => "NodeAddress",
+            Self::NoEndpoints => "NoEndpoints",
+            Self::NoEligibleNode => "NoEligibleNode",
+            Self::NoEndpointOnEligibleNode => "NoEndpointOnEligibleNode",
+            Self::HolderLacksEndpoint { .. } => "HolderLacksEndpoint",
+            Self::NoLocalEndpoint => "NoLocalEndpoint",
+            Self::CoversFewerPorts { .. } => "CoversFewerPorts",
+            Self::HolderIs { .. } => "HolderIs",
+            Self::NodeUnknown => "NodeUnknown",
+            Self::NodeExcluded => "NodeExcluded",
+            Self::NodeDraining => "NodeDraining",
+            Self::NodeNetworkUnavailable => "NodeNetworkUnavailable",
+            Self::NodeNotReady => "NodeNotReady",
+            Self::SpeakerNotReady => "SpeakerNotReady",
+        }
+    }
+}
+
+/// One of the two places in a Service's status that must both name an address of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusPart {
+    /// `status.loadBalancer.ingress`.
+    Ingress,
+    /// The condition `keryx.dev/Assigned`, True and readable.
+    Condition,
+}
+
+impl fmt::Display for StatusPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ingress => "status.loadBalancer.ingress",
+            Self::Condition => "condition keryx.dev/Assigned",
+        })
+    }
+}

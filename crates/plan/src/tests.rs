@@ -1,0 +1,9 @@
+//! Tests of the crate through its public API: objects in, plan out.
+
+mod endpoints;
+mod fixtures;
+mod groups;
+mod nodes;
+mod properties;
+mod reasons;
+mod updates;

@@ -1,0 +1,395 @@
+//! Properties over random objects and histories. A model of small objects is kept beside the index; the objects of the
+//! API are built from it, and what should follow is read from it by the plainest means.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use keryx_api::exposure::{AnnounceFrom, Exposure, WithoutEndpoints};
+use keryx_api::ledger::OwnerKind;
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::fixtures::*;
+use crate::{Changes, Decision, Index, Plan, Reason, VipPlan};
+
+const ADDRESSES: [&str; 5] = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8::2"];
+const SERVICES: [&str; 4] = ["s0", "s1", "s2", "s3"];
+const SLICES: [&str; 5] = ["e0", "e1", "e2", "e3", "e4"];
+const EXPOSURES: [&str; 2] = ["g0", "g1"];
+const NODES: [&str; 3] = ["a", "b", "c"];
+/// All Services have these ports, served by slices of the same port names.
+const PORTS: [(&str, u16); 2] = [("p0", 80), ("p1", 81)];
+
+#[derive(Clone, Debug)]
+struct ServiceModel {
+    local: bool,
+    is_clone: bool,
+    created_secs: i64,
+    ingress: Vec<&'static str>,
+    marked: Vec<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+struct SliceModel {
+    service: &'static str,
+    v6: bool,
+    ports: Vec<(&'static str, u16)>,
+    endpoints: Vec<(&'static str, State)>,
+}
+
+#[derive(Clone, Debug)]
+struct ExposureModel {
+    addresses: Vec<&'static str>,
+    /// For each of [`PORTS`] the clone that serves it, or none for the anchor.
+    served_by: [Option<&'static str>; 2],
+    any_node: bool,
+    refuse: bool,
+}
+
+#[derive(Clone, Debug)]
+struct NodeModel {
+    ready: bool,
+    excluded: bool,
+    address: Option<&'static str>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Model {
+    services: BTreeMap<&'static str, ServiceModel>,
+    slices: BTreeMap<&'static str, SliceModel>,
+    exposures: BTreeMap<&'static str, ExposureModel>,
+    nodes: BTreeMap<&'static str, NodeModel>,
+    /// Node to whether its speaker Pod is Ready.
+    speakers: BTreeMap<&'static str, bool>,
+}
+
+/// One event of a watch, for an object by its name: `None` deletes.
+#[derive(Clone, Debug)]
+enum Op {
+    Service(&'static str, Option<ServiceModel>),
+    Slice(&'static str, Option<SliceModel>),
+    Exposure(&'static str, Option<ExposureModel>),
+    Node(&'static str, Option<NodeModel>),
+    Speaker(&'static str, Option<bool>),
+    /// A re-list of every kind, after which the world is this.
+    Reset(Model),
+    Update(&'static str),
+}
+
+fn service() -> impl Strategy<Value = ServiceModel> {
+    let addresses = || subsequence(&ADDRESSES[..], 0..=2);
+    (any::<bool>(), prop::bool::weighted(0.4), 1..4i64, addresses(), addresses(), prop::bool::weighted(0.8))
+        .prop_map(|(local, is_clone, created_secs, ingress, other, agree)| {
+            let marked = if agree { ingress.clone() } else { other };
+            ServiceModel { local, is_clone, created_secs, ingress, marked }
+        })
+}
+
+fn slice() -> impl Strategy<Value = SliceModel> {
+    let states =
+        [State::Ready, State::Unset, State::NotReady, State::Terminating, State::TerminatingNotServing];
+    let endpoint = (select(&["a", "b", "c", "gone", ""][..]), select(states.to_vec()));
+    (select(&SERVICES[..]), any::<bool>(), subsequence(&PORTS[..], 0..=2), vec(endpoint, 0..4))
+        .prop_map(|(service, v6, ports, endpoints)| SliceModel { service, v6, ports, endpoints })
+}
+
+fn exposure() -> impl Strategy<Value = ExposureModel> {
+    let served_by = || prop::option::of(select(&SERVICES[..]));
+    (subsequence(&ADDRESSES[..], 1..=2), [served_by(), served_by()], any::<bool>(), any::<bool>()).prop_map(
+        |(addresses, served_by, any_node, refuse)| ExposureModel { addresses, served_by, any_node, refuse },
+    )
+}
+
+fn node() -> impl Strategy<Value = NodeModel> {
+    let address = prop::option::weighted(0.1, select(&ADDRESSES[..]));
+    (prop::bool::weighted(0.8), prop::bool::weighted(0.1), address)
+        .prop_map(|(ready, excluded, address)| NodeModel { ready, excluded, address })
+}
+
+fn model() -> impl Strategy<Value = Model> {
+    (
+        btree_map(select(&SERVICES[..]), service(), 0..=4),
+        btree_map(select(&SLICES[..]), slice(), 0..=5),
+        btree_map(select(&EXPOSURES[..]), exposure(), 0..=2),
+        btree_map(select(&NODES[..]), node(), 1..=3),
+        btree_map(select(&NODES[..]), prop::bool::weighted(0.9), 1..=3),
+    )
+        .prop_map(|(services, slices, exposures, nodes, speakers)| Model {
+            services,
+            slices,
+            exposures,
+            nodes,
+            speakers,
+        })
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    use prop::option::of;
+    prop_oneof![
+        4 => (select(&SERVICES[..]), of(service())).prop_map(|(name, new)| Op::Service(name, new)),
+        4 => (select(&SLICES[..]), of(slice())).prop_map(|(name, new)| Op::Slice(name, new)),
+        3 => (select(&EXPOSURES[..]), of(exposure())).prop_map(|(name, new)| Op::Exposure(name, new)),
+        1 => (select(&NODES[..]), of(node())).prop_map(|(name, new)| Op::Node(name, new)),
+        1 => (select(&NODES[..]), of(any::<bool>())).prop_map(|(name, new)| Op::Speaker(name, new)),
+        1 => model().prop_map(Op::Reset),
+        6 => prop_oneof![9 => Just("a"), 1 => Just("b")].prop_map(Op::Update),
+    ]
+}
+
+impl Model {
+    fn service(&self, name: &str) -> Service {
+        let model = &self.services[name];
+        let name = format!("default/{name}");
+        let service = if model.is_clone { mk_clone(&name, &[]) } else { mk_service(&name, &[]) };
+        let ports = PORTS.map(|(name, port)| mk_port(name, "TCP", port.into()));
+        let mut service = set_created(set_ports(service, ports.into()), model.created_secs);
+        set_status(&mut service, &model.ingress, &model.marked);
+        if model.local { set_local(service) } else { service }
+    }
+
+    fn slice(&self, name: &str) -> EndpointSlice {
+        let model = &self.slices[name];
+        let ports = model.ports.iter().map(|(name, _)| mk_slice_port(name, "TCP")).collect();
+        let slice = mk_slice(&format!("default/{name}"), model.service, &model.endpoints);
+        let slice = set_slice_ports(slice, ports);
+        if model.v6 { set_v6(slice) } else { slice }
+    }
+
+    fn exposure(&self, name: &str) -> Exposure {
+        let model = &self.exposures[name];
+        let mut exposure = mk_exposure(&format!("default/{name}"), &model.addresses);
+        for ((_, port), served_by) in PORTS.iter().zip(model.served_by) {
+            match served_by {
+                Some(clone) => add_clone_port(&mut exposure, *port, &format!("default/{clone}")),
+                None => add_anchor_port(&mut exposure, *port),
+            }
+        }
+        if model.any_node {
+            exposure.announce.announce_from = AnnounceFrom::AnyNode;
+        }
+        if model.refuse {
+            exposure.announce.without_endpoints = WithoutEndpoints::Refuse;
+        }
+        exposure
+    }
+
+    fn node(&self, name: &str) -> Node {
+        let model = &self.nodes[name];
+        let mut node = mk_node(name);
+        set_node_condition(&mut node, "Ready", if model.ready { "True" } else { "False" });
+        if model.excluded {
+            node.metadata.labels =
+                Some([(keryx_api::names::LABEL_EXCLUDE_NODE.into(), String::new())].into());
+        }
+        if let Some(address) = model.address {
+            set_node_address(&mut node, address);
+        }
+        node
+    }
+
+    fn speaker(&self, node: &str) -> Pod {
+        let mut pod = mk_speaker(node);
+        set_pod_ready(&mut pod, if self.speakers[node] { "True" } else { "False" });
+        pod
+    }
+
+    /// Feeds all objects as a full list of each kind.
+    fn reset(&self, index: &mut Index) {
+        let services: Vec<_> = self.services.keys().map(|name| self.service(name)).collect();
+        let slices: Vec<_> = self.slices.keys().map(|name| self.slice(name)).collect();
+        let exposures: Vec<_> = self.exposures.keys().map(|name| (*name, self.exposure(name))).collect();
+        let nodes: Vec<_> = self.nodes.keys().map(|name| self.node(name)).collect();
+        let speakers: Vec<_> = self.speakers.keys().map(|name| self.speaker(name)).collect();
+        index.reset_nodes(&nodes);
+        index.reset_speaker_pods(&speakers);
+        index.reset_endpoint_slices(&slices);
+        index.reset_exposures(exposures.iter().map(|(name, exposure)| (*name, exposure)));
+        index.reset_services(&services);
+    }
+
+    fn planned_from_nothing(&self, me: &str) -> Plan {
+        let mut index = Index::new();
+        self.reset(&mut index);
+        index.update(&me.into());
+        index.plan().clone()
+    }
+
+    /// Plays one event, into the model and into the index.
+    fn play(&mut self, op: Op, index: &mut Index) {
+        match op {
+            Op::Service(name, new) => match put(&mut self.services, name, new) {
+                true => index.apply_service(&self.service(name)),
+                false => index.delete_service("default", name),
+            },
+            Op::Slice(name, new) => match put(&mut self.slices, name, new) {
+                true => index.apply_endpoint_slice(&self.slice(name)),
+                false => index.delete_endpoint_slice("default", name),
+            },
+            Op::Exposure(name, new) => match put(&mut self.exposures, name, new) {
+                true => index.apply_exposure(name, &self.exposure(name)),
+                false => index.delete_exposure(name),
+            },
+            Op::Node(name, new) => match put(&mut self.nodes, name, new) {
+                true => index.apply_node(&self.node(name)),
+                false => index.delete_node(name),
+            },
+            Op::Speaker(node, new) => match put(&mut self.speakers, node, new) {
+                true => index.apply_speaker_pod(&self.speaker(node)),
+                false => index.delete_speaker_pod("keryx-system", &format!("speaker-{node}")),
+            },
+            Op::Reset(world) => {
+                *self = world;
+                self.reset(index);
+            }
+            Op::Update(me) => {
+                index.update(&me.into());
+            }
+        }
+    }
+
+    fn is_eligible(&self, node: &str) -> bool {
+        let fit = self.nodes.get(node).is_some_and(|node| node.ready && !node.excluded);
+        fit && self.speakers.get(node) == Some(&true)
+    }
+
+    /// States of the endpoints that a Service has for a port in a family, by node.
+    fn endpoints(&self, service: &str, port: u16, v6: bool) -> Vec<(&'static str, State)> {
+        let slices = self.slices.values().filter(|slice| slice.service == service && slice.v6 == v6);
+        let slices = slices.filter(|slice| slice.ports.iter().any(|(_, number)| *number == port));
+        slices.flat_map(|slice| slice.endpoints.clone()).collect()
+    }
+
+    /// The ports of a VIP with the Services that serve them.
+    fn ports(&self, vip: &VipPlan) -> Vec<(u16, &'static str)> {
+        let name: &str = &vip.owner.name.name;
+        let served_by = match vip.owner.kind {
+            OwnerKind::Gateway => self.exposures[name].served_by,
+            OwnerKind::Service => [SERVICES.into_iter().find(|service| *service == name); 2],
+        };
+        let ports = PORTS.iter().zip(served_by).filter_map(|((_, port), service)| Some((*port, service?)));
+        ports.filter(|(_, service)| self.services.contains_key(service)).collect()
+    }
+
+    /// Whether packets to the port that arrive on the node reach an endpoint.
+    fn serves(&self, node: &str, service: &str, port: u16, v6: bool) -> bool {
+        let endpoints = self.endpoints(service, port, v6);
+        let here_only = self.services[service].local;
+        endpoints.iter().any(|(at, state)| is_serving(*state) && (!here_only || *at == node))
+    }
+}
+
+fn is_ready(state: State) -> bool {
+    matches!(state, State::Ready | State::Unset)
+}
+
+fn is_serving(state: State) -> bool {
+    is_ready(state) || matches!(state, State::Terminating)
+}
+
+/// Sets or removes; true if set.
+fn put<T>(map: &mut BTreeMap<&'static str, T>, name: &'static str, new: Option<T>) -> bool {
+    match new {
+        Some(new) => {
+            map.insert(name, new);
+            true
+        }
+        None => {
+            map.remove(name);
+            false
+        }
+    }
+}
+
+fn difference<K: Ord + Clone, V: PartialEq>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>) -> BTreeSet<K> {
+    let mut keys: BTreeSet<K> = old.keys().chain(new.keys()).cloned().collect();
+    keys.retain(|key| old.get(key) != new.get(key));
+    keys
+}
+
+proptest! {
+    #[test]
+    fn an_index_with_any_history_plans_as_one_fed_with_the_last_objects(ops in vec(op(), 1..60)) {
+        let mut index = Index::new();
+        let mut model = Model::default();
+        for op in ops {
+            let Op::Update(me) = op else {
+                model.play(op, &mut index);
+                continue;
+            };
+            let before = index.plan().clone();
+            let changes = index.update(&me.into());
+            let after = index.plan();
+            prop_assert_eq!(after, &model.planned_from_nothing(me));
+            let expected = Changes {
+                vips: difference(&before.vips, &after.vips),
+                guard: difference(&before.guard.vips, &after.guard.vips),
+                refused: difference(&before.refused, &after.refused),
+                groups_computed: changes.groups_computed,
+            };
+            prop_assert_eq!(changes, expected);
+        }
+    }
+
+    #[test]
+    fn all_nodes_agree_on_one_announcer_that_can_serve(model in model()) {
+        let plans = NODES.map(|me| (me, model.planned_from_nothing(me)));
+        for (address, vip) in &plans[0].1.vips {
+            let v6 = address.is_ipv6();
+            let ports = model.ports(vip);
+            let is_announced = |plan: &Plan| plan.vips[address].decision == Decision::Announce;
+            let announcing: Vec<&str> =
+                plans.iter().filter(|(_, plan)| is_announced(plan)).map(|(me, _)| *me).collect();
+            for (_, plan) in &plans {
+                prop_assert_eq!(&plan.vips[address].announcer, &vip.announcer);
+                prop_assert_eq!(&plan.guard, &plans[0].1.guard);
+            }
+            prop_assert_eq!(&announcing, &Vec::from_iter(vip.announcer.as_ref().map(|node| node.as_str())));
+
+            let refuse = vip.owner.kind == OwnerKind::Gateway && model.exposures[&*vip.owner.name.name].refuse;
+            let served_by = |node: &str| ports.iter().any(|(port, service)| model.serves(node, service, *port, v6));
+            let served_anywhere = ports.iter().any(|(port, service)| {
+                model.endpoints(service, *port, v6).iter().any(|(_, state)| is_serving(*state))
+            });
+            if let [node] = announcing[..] {
+                prop_assert!(model.is_eligible(node));
+                prop_assert!(served_by(node) || (refuse && !served_anywhere));
+            }
+        }
+    }
+
+    #[test]
+    fn a_vip_is_silent_only_if_no_node_could_announce_it(model in model()) {
+        for (address, vip) in model.planned_from_nothing("a").vips {
+            let Decision::Skip(reason) = vip.decision.clone() else { continue };
+            if vip.announcer.is_some() || matches!(reason, Reason::HolderLacksEndpoint { .. }) {
+                continue;
+            }
+            let v6 = address.is_ipv6();
+            let exposure = (vip.owner.kind == OwnerKind::Gateway).then(|| &model.exposures[&*vip.owner.name.name]);
+            let ports = model.ports(&vip);
+            // A ready endpoint on an eligible node is enough, whatever the policies.
+            for (port, service) in &ports {
+                for (node, state) in model.endpoints(service, *port, v6) {
+                    prop_assert!(!(is_ready(state) && model.is_eligible(node)), "{address}: {reason:?}");
+                }
+            }
+            let any_eligible = NODES.iter().any(|node| model.is_eligible(node));
+            let has_endpoints = |v6| ports.iter().any(|(port, service)| {
+                model.endpoints(service, *port, v6).iter().any(|(_, state)| is_serving(*state))
+            });
+            // Under Cluster any endpoint is enough, if any node will do.
+            if exposure.is_none_or(|exposure| exposure.any_node) && any_eligible {
+                let reachable = ports.iter().any(|(port, service)| {
+                    !model.services[service].local && model.serves("", service, *port, v6)
+                });
+                prop_assert!(!reachable, "{address}: {reason:?}");
+            }
+            if exposure.is_some_and(|exposure| exposure.refuse) && any_eligible {
+                prop_assert!(has_endpoints(false) || has_endpoints(true), "{address}: {reason:?}");
+            }
+            prop_assert_eq!(reason == Reason::NoEligibleNode, !any_eligible && reason != Reason::NoEndpoints);
+        }
+    }
+}

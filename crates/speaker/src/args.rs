@@ -1,0 +1,64 @@
+//! Command line and environment of `keryx-speaker`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+use keryx_api::names;
+use keryx_daemon::logging::LogFormat;
+
+/// Announces, from this node, the addresses that Keryx gave to Services and Gateways.
+///
+/// Runs once on every node in the host's network, with the capabilities NET_RAW (to answer ARP) and NET_ADMIN (to
+/// guard ports that no Service serves). It writes nothing to the cluster.
+#[derive(Debug, Parser)]
+#[command(name = "keryx-speaker", version, max_term_width = 110)]
+pub(crate) struct Args {
+    /// Kubeconfig file; without it the KUBECONFIG environment variable, else the Pod's service account
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Name of the Node that this speaker runs on
+    #[arg(long, env = "NODE_NAME", value_name = "NAME")]
+    pub(crate) node_name: String,
+
+    /// Namespace of the exposures and of the speakers' Pods
+    #[arg(long, env = "KERYX_NAMESPACE", value_name = "NAMESPACE", default_value = names::NAMESPACE)]
+    pub(crate) namespace: String,
+
+    /// Where /metrics, /healthz and /readyz listen; keep it on loopback
+    #[arg(
+        long,
+        env = "KERYX_METRICS_BIND_ADDRESS",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:7472"
+    )]
+    pub(crate) metrics_bind_address: SocketAddr,
+
+    /// Announce on this interface only; repeat for several. Default: every interface whose prefix contains the
+    /// address, else the one with the node's InternalIP
+    #[arg(long = "interface", env = "KERYX_INTERFACES", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) interfaces: Vec<String>,
+
+    /// Form of the log lines on standard error; RUST_LOG sets the level (default info)
+    #[arg(long, env = "KERYX_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn interfaces_may_be_repeated_or_listed() {
+        let words = ["keryx-speaker", "--node-name", "n1", "--interface", "eth0", "--interface", "eth1,eth2"];
+        assert_eq!(Args::try_parse_from(words).unwrap().interfaces, ["eth0", "eth1", "eth2"]);
+    }
+}

@@ -1,0 +1,16 @@
+//! What the drivers are told.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use keryx_plan::Plan;
+
+/// The plan and what a driver needs beside it. Published whole: only the latest state counts, so a slow driver can
+/// neither hold up the others nor pile up work.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Orders {
+    /// What to announce and to guard.
+    pub(crate) plan: Arc<Plan>,
+    /// The Node's InternalIPs.
+    pub(crate) internal_ips: Vec<IpAddr>,
+}

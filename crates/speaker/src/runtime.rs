@@ -1,0 +1,246 @@
+//! Wires watches, index and drivers together.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use keryx_api::exposure::Exposure;
+use keryx_api::names;
+use keryx_daemon::endpoints::{self, Bind, Ready};
+use keryx_daemon::watch::{self, Change};
+use keryx_daemon::{connect, stop};
+use keryx_plan::{Decision, Index, NodeName};
+use kube::runtime::watcher;
+use kube::{Api, Client, ResourceExt as _};
+use tokio::sync::{mpsc, watch as state};
+use tracing::{debug, info, warn};
+
+use crate::args::Args;
+use crate::drivers;
+use crate::metrics::{Metrics, ReasonLabels};
+use crate::orders::Orders;
+
+/// Seconds that a watch may be silent before it is opened anew: a dead connection must not blind a speaker for long.
+const WATCH_TIMEOUT_SECS: u32 = 30;
+/// Changes taken in before the plan is computed again, so that a burst costs one computation.
+const BATCH_MAX: usize = 1024;
+
+/// Everything that can happen to the index.
+enum Input {
+    Services(Change<Service>),
+    EndpointSlices(Change<EndpointSlice>),
+    Nodes(Change<Node>),
+    SpeakerPods(Change<Pod>),
+    Exposures(Change<ConfigMap>),
+}
+
+/// Runs the speaker until a stop signal.
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let stop = stop::on_signal()?;
+    let client = connect::client(args.kubeconfig.as_deref()).await?;
+    let (metrics, registry) = Metrics::new();
+    let ready = Ready::default();
+    let (orders, orders_seen) = state::channel(Orders::default());
+
+    let layer2 = drivers::layer2::start(
+        orders_seen.clone(),
+        args.interfaces.iter().cloned().collect(),
+        metrics.clone(),
+        stop.clone(),
+    )?;
+    let guard = tokio::spawn(drivers::guard::run(orders_seen, metrics.clone(), stop.clone()));
+
+    let app = endpoints::probes(ready.clone()).merge(endpoints::metrics(Arc::new(registry)));
+    let bind = Bind { address: args.metrics_bind_address, flag: "--metrics-bind-address" };
+    let served = endpoints::serve(bind, app);
+
+    let inputs = watch_all(&client, &args.namespace);
+    let core = Core::new(NodeName::from(args.node_name.as_str()), orders, metrics, ready);
+    info!(node = args.node_name, "speaker started");
+    tokio::select! {
+        outcome = served => outcome?,
+        () = core.run(inputs) => {}
+        () = stop.cancelled() => info!("stopping"),
+    }
+    stop.cancel();
+    guard.await.context("the guard driver panicked")?;
+    tokio::task::spawn_blocking(move || layer2.join())
+        .await?
+        .map_err(|_| anyhow::anyhow!("the layer 2 driver panicked"))
+}
+
+fn watch_all(client: &Client, namespace: &str) -> mpsc::Receiver<Input> {
+    let (sender, inputs) = mpsc::channel(BATCH_MAX);
+    let config = || watcher::Config::default().timeout(WATCH_TIMEOUT_SECS);
+    let component = |name: &str| config().labels(&format!("{}={name}", names::LABEL_COMPONENT));
+    let services = config().fields("spec.type=LoadBalancer");
+    let slices = config().labels(names::LABEL_SERVICE_NAME);
+    let all = client.clone();
+    tokio::spawn(watch::run(Api::all(all.clone()), services, Input::Services, sender.clone()));
+    tokio::spawn(watch::run(Api::all(all.clone()), slices, Input::EndpointSlices, sender.clone()));
+    tokio::spawn(watch::run(Api::all(all), config(), Input::Nodes, sender.clone()));
+    let pods = Api::namespaced(client.clone(), namespace);
+    tokio::spawn(watch::run(pods, component(names::COMPONENT_SPEAKER), Input::SpeakerPods, sender.clone()));
+    let exposures = Api::namespaced(client.clone(), namespace);
+    tokio::spawn(watch::run(exposures, component(names::COMPONENT_EXPOSURE), Input::Exposures, sender));
+    inputs
+}
+
+/// The index and where its plan goes.
+struct Core {
+    me: NodeName,
+    index: Index,
+    internal_ips: Vec<IpAddr>,
+    /// Kinds that have not sent their first full list yet. Until then nothing is announced: a plan from half a
+    /// cluster could be any plan.
+    unsynced: BTreeSet<&'static str>,
+    orders: state::Sender<Orders>,
+    metrics: Metrics,
+    ready: Ready,
+}
+
+impl Core {
+    fn new(me: NodeName, orders: state::Sender<Orders>, metrics: Metrics, ready: Ready) -> Self {
+        let unsynced = BTreeSet::from(["Service", "EndpointSlice", "Node", "Pod", "ConfigMap"]);
+        Self { me, index: Index::default(), internal_ips: Vec::new(), unsynced, orders, metrics, ready }
+    }
+
+    async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        let mut batch = Vec::new();
+        while inputs.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            for input in batch.drain(..) {
+                self.apply(input);
+            }
+            if self.unsynced.is_empty() {
+                self.publish();
+            }
+        }
+    }
+
+    fn apply(&mut self, input: Input) {
+        match input {
+            Input::Services(change) => {
+                self.synced("Service", &change);
+                match change {
+                    Change::Apply(service) => self.index.apply_service(&service),
+                    Change::Delete(service) => {
+                        self.index.delete_service(&namespace_of(service.as_ref()), &service.name_any())
+                    }
+                    Change::Reset(all) => self.index.reset_services(&all),
+                }
+            }
+            Input::EndpointSlices(change) => {
+                self.synced("EndpointSlice", &change);
+                match change {
+                    Change::Apply(slice) => self.index.apply_endpoint_slice(&slice),
+                    Change::Delete(slice) => {
+                        self.index.delete_endpoint_slice(&namespace_of(slice.as_ref()), &slice.name_any());
+                    }
+                    Change::Reset(all) => self.index.reset_endpoint_slices(&all),
+                }
+            }
+            Input::Nodes(change) => self.apply_nodes(change),
+            Input::SpeakerPods(change) => {
+                self.synced("Pod", &change);
+                match change {
+                    Change::Apply(pod) => self.index.apply_speaker_pod(&pod),
+                    Change::Delete(pod) => {
+                        self.index.delete_speaker_pod(&namespace_of(pod.as_ref()), &pod.name_any())
+                    }
+                    Change::Reset(all) => self.index.reset_speaker_pods(&all),
+                }
+            }
+            Input::Exposures(change) => self.apply_exposures(change),
+        }
+    }
+
+    fn apply_nodes(&mut self, change: Change<Node>) {
+        self.synced("Node", &change);
+        match change {
+            Change::Apply(node) => {
+                self.note_own_addresses(&node);
+                self.index.apply_node(&node);
+            }
+            Change::Delete(node) => self.index.delete_node(&node.name_any()),
+            Change::Reset(all) => {
+                all.iter().for_each(|node| self.note_own_addresses(node));
+                self.index.reset_nodes(&all);
+            }
+        }
+    }
+
+    fn note_own_addresses(&mut self, node: &Node) {
+        if node.name_any() != self.me.as_str() {
+            return;
+        }
+        let addresses = node.status.iter().flat_map(|status| status.addresses.iter().flatten());
+        let internal = addresses.filter(|address| address.type_ == "InternalIP");
+        self.internal_ips = internal.filter_map(|address| address.address.parse().ok()).collect();
+    }
+
+    fn apply_exposures(&mut self, change: Change<ConfigMap>) {
+        self.synced("ConfigMap", &change);
+        match change {
+            Change::Apply(object) => match read_exposure(&object) {
+                Some(exposure) => self.index.apply_exposure(&object.name_any(), &exposure),
+                None => self.index.delete_exposure(&object.name_any()),
+            },
+            Change::Delete(object) => self.index.delete_exposure(&object.name_any()),
+            Change::Reset(all) => {
+                let readable =
+                    all.iter().filter_map(|object| Some((object.name_any(), read_exposure(object)?)));
+                let readable: Vec<_> = readable.collect();
+                self.index.reset_exposures(readable.iter().map(|(name, exposure)| (name.as_str(), exposure)));
+            }
+        }
+    }
+
+    fn synced<K>(&mut self, kind: &'static str, change: &Change<K>) {
+        if matches!(change, Change::Reset(_)) {
+            self.unsynced.remove(kind);
+        }
+    }
+
+    /// Computes what changed, and tells the drivers if that is anything.
+    fn publish(&mut self) {
+        let changes = self.index.update(&self.me);
+        self.ready.set();
+        if changes.is_empty() && self.orders.borrow().internal_ips == self.internal_ips {
+            return;
+        }
+        debug!(groups = changes.groups_computed, "plan changed");
+        let plan = self.index.plan();
+        self.report();
+        self.orders
+            .send_replace(Orders { plan: Arc::new(plan.clone()), internal_ips: self.internal_ips.clone() });
+    }
+
+    fn report(&self) {
+        let mut announced = 0;
+        let mut skipped = std::collections::BTreeMap::new();
+        for vip in self.index.plan().vips.values() {
+            match &vip.decision {
+                Decision::Announce => announced += 1,
+                Decision::Skip(reason) => *skipped.entry(reason.code()).or_insert(0) += 1,
+            }
+        }
+        self.metrics.vips_announced.set(announced);
+        self.metrics.vips_skipped.clear();
+        for (reason, count) in skipped {
+            self.metrics.vips_skipped.get_or_create(&ReasonLabels { reason }).set(count);
+        }
+    }
+}
+
+/// An exposure that this build can read; one that it cannot announces nothing.
+fn read_exposure(object: &ConfigMap) -> Option<Exposure> {
+    let exposure = Exposure::read(object.data.as_ref());
+    exposure.inspect_err(|error| warn!(name = object.name_any(), "exposure cannot be read: {error}")).ok()
+}
+
+fn namespace_of<K: kube::Resource>(object: &K) -> String {
+    object.namespace().unwrap_or_default()
+}

@@ -1,0 +1,55 @@
+//! `cargo run -p xtask -- COMMAND`; the Makefile calls it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use xtask::{generate, image};
+
+/// Tasks of the Keryx repository
+#[derive(Parser)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write manifests and reference pages from the tables in the code
+    Generate {
+        /// Write nothing; fail if a file is not what would be written
+        #[arg(long)]
+        check: bool,
+    },
+    /// Build the static release programs and pack them as an OCI image archive
+    Image {
+        /// The archive to write
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+fn main() -> Result<ExitCode> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    match Args::parse().command {
+        Command::Generate { check: true } => {
+            let stale =
+                generate::stale(&generate::files()?, |path| std::fs::read_to_string(root.join(path)).ok());
+            for violation in &stale {
+                eprintln!("{violation}");
+            }
+            return Ok(if stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Generate { check: false } => {
+            for path in generate::write(&root)? {
+                println!("written: {path}");
+            }
+        }
+        Command::Image { out } => {
+            image::build(&root, &out)?;
+            println!("written: {} ({})", out.display(), xtask::install::image_reference());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
