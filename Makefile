@@ -8,19 +8,23 @@ MAKEFLAGS += --no-print-directory
 # Kept between runs. Exported, because the lab runs as root and must find what the caller built.
 cache_home := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
 export KERYX_LAB_CACHE ?= $(cache_home)/keryx-lab
-image := target/keryx-image.tar
+# The tests look for the images here.
+images := target
 
 # Builds run as the caller; cargo starts only the finished program of the lab through this, as root.
 runner = CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER
 sudo = $(or $(shell command -v sudo),$(error the lab makes network namespaces, which only root may: \
 	run this as root, or install sudo))
-environment = KERYX_LAB_CACHE=$(KERYX_LAB_CACHE) KERYX_IMAGE=$(CURDIR)/$(image)
+environment = KERYX_LAB_CACHE=$(KERYX_LAB_CACHE) KERYX_IMAGES=$(CURDIR)/$(images) KEEP=$(KEEP)
 as_root = env $(environment) $(if $(filter 0,$(shell id -u)),,$(runner)="$(sudo) -E env $(environment)")
 
 # Steps that more than one target takes. (A recipe that calls make again would run even under `make -n`.)
 clippy := cargo clippy -q --workspace --all-targets -- -D warnings
 lab_tools := crates/lab/tools/build.sh
-build_image := cargo run -q -p xtask -- image --out $(image)
+define build_images
+cargo run -q -p xtask -- image keryx --out $(images)/keryx-image.tar
+cargo run -q -p xtask -- image echo --out $(images)/echo-image.tar
+endef
 define checks
 cargo fmt --all --check
 $(clippy)
@@ -48,18 +52,33 @@ test: host-tools ## Everything once: check, then the lab tests on a real cluster
 	# The whole workspace, so that every step below finds its crates built with the same features.
 	cargo test -q --workspace --no-run
 	$(lab_tools)
-	$(build_image)
+	$(build_images)
 	built=$$SECONDS
 	$(checks)
 	$(as_root) cargo test --workspace --test cluster
 
 .PHONY: image
-image: ## Build the static release programs and pack them as an OCI archive, target/keryx-image.tar
-	@$(build_image)
+image: ## Build static release programs and pack them as OCI archives: target/keryx-image.tar, echo-image.tar
+	@$(build_images)
 
 .PHONY: generate
 generate: ## Write manifests/install.yaml and the generated reference pages anew
 	@cargo run -q -p xtask -- generate
+
+.PHONY: demo
+demo: host-tools ## Show Keryx at work on a cluster in network namespaces (root); KEEP=1 leaves it up
+	@$(lab_tools)
+	$(build_images)
+	$(as_root) cargo run -q -p keryx-tests --bin keryx-demo
+
+.PHONY: lab-up
+lab-up: host-tools ## Bring up a lab of three nodes and a client without Keryx (root), and say how to play with it
+	@$(lab_tools)
+	$(as_root) cargo run -q -p keryx-lab -- up
+
+.PHONY: lab-down
+lab-down: ## Tear the lab down that lab-up or KEEP=1 left (root)
+	@$(as_root) cargo run -q -p keryx-lab -- down
 
 .PHONY: lab-tools
 lab-tools: host-tools ## Build Kubernetes, etcd and the rest of the lab into the cache; once, some minutes

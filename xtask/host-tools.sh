@@ -10,10 +10,12 @@ command -v cargo >/dev/null || fail "cargo is missing" "install Rust by rustup; 
 
 # What is looked for, and the package that brings it.
 missing=()
-need() { command -v "$1" >/dev/null || missing+=("$2"); }
+# A plain user's PATH lacks the folders of system programs.
+need() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null || missing+=("$2"); }
 need gcc gcc
 need git git
 need ip iproute2
+need mount mount
 need nsenter util-linux
 # Static programs need the C library as an archive.
 [ -e "$(gcc -print-file-name=libc.a 2>/dev/null || true)" ] || missing+=(libc6-dev)

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{generate, image};
+use xtask::generate;
+use xtask::image::{self, Image};
 
 /// Tasks of the Keryx repository
 #[derive(Parser)]
@@ -22,8 +23,11 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Build the static release programs and pack them as an OCI image archive
+    /// Build static release programs and pack them as an OCI image archive
     Image {
+        /// Which image
+        #[arg(value_enum)]
+        image: Image,
         /// The archive to write
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
@@ -46,9 +50,9 @@ fn main() -> Result<ExitCode> {
                 println!("written: {path}");
             }
         }
-        Command::Image { out } => {
-            image::build(&root, &out)?;
-            println!("written: {} ({})", out.display(), xtask::install::image_reference());
+        Command::Image { image, out } => {
+            image::build(image, &root, &out)?;
+            println!("written: {} ({})", out.display(), image.reference());
         }
     }
     Ok(ExitCode::SUCCESS)

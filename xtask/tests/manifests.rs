@@ -13,6 +13,7 @@ use keryx_api::names;
 use serde::Serialize;
 use serde::de::{Deserialize as _, DeserializeOwned};
 use serde_json::Value;
+use xtask::image::Image;
 
 fn manifests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests")
@@ -109,7 +110,7 @@ fn every_workload_runs_the_image_of_this_version() {
         .iter()
         .filter_map(|document| document.pointer("/spec/template/spec/containers/0/image")?.as_str())
         .collect();
-    assert_eq!(images, vec![xtask::install::image_reference(); 2]);
+    assert_eq!(images, vec![Image::Keryx.reference(); 2]);
 }
 
 #[test]
@@ -144,6 +145,10 @@ fn every_example_brings_what_its_routes_and_services_name() {
                 "{file}"
             );
         }
+        let images = documents
+            .iter()
+            .filter_map(|document| document.pointer("/spec/template/spec/containers/0/image"));
+        assert!(images.into_iter().all(|image| *image == Image::Echo.reference()), "{file}");
         for service in documents.iter().filter(|document| document["kind"] == "Service") {
             let pods =
                 documents.iter().filter_map(|document| document.pointer("/spec/template/metadata/labels"));

@@ -15,22 +15,36 @@ pub(crate) struct NameTaken {
     name: String,
 }
 
-/// The Service to write so that `wanted` is stored, `None` if `stored` already is as wanted.
-pub(crate) fn service(stored: Option<&Service>, wanted: Service) -> Result<Option<Service>, NameTaken> {
-    let Some(stored) = stored else { return Ok(Some(wanted)) };
-    let label = |service: &Service, name: &str| service.labels().get(name).cloned();
-    let same_origin = [names::LABEL_COMPONENT, names::LABEL_GATEWAY_UID]
-        .iter()
-        .all(|name| label(stored, name) == label(&wanted, name));
-    if !same_origin {
+/// What must happen for a generated Service to be as wanted.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Change {
+    /// Nothing: it is.
+    None,
+    /// This is to be written.
+    Put(Box<Service>),
+    /// The stored one must go first, because the API allows no other primary family on it.
+    Delete,
+}
+
+/// What must happen so that `wanted` is stored. What was made for a Gateway of the same name, though another UID, is
+/// taken over.
+pub(crate) fn service(stored: Option<&Service>, wanted: Service) -> Result<Change, NameTaken> {
+    let Some(stored) = stored else { return Ok(Change::Put(Box::new(wanted))) };
+    let component = |service: &Service| service.labels().get(names::LABEL_COMPONENT).cloned();
+    let gateway = |service: &Service| service.annotations().get(names::ANNOTATION_GATEWAY).cloned();
+    if component(stored) != component(&wanted) || gateway(stored) != gateway(&wanted) {
         return Err(NameTaken { namespace: stored.namespace().unwrap_or_default(), name: stored.name_any() });
+    }
+    let primary_family = |service: &Service| service.spec.as_ref()?.ip_families.as_ref()?.first().cloned();
+    if primary_family(&wanted).is_some_and(|family| Some(family) != primary_family(stored)) {
+        return Ok(Change::Delete);
     }
     let mut target = stored.clone();
     target.metadata.labels = wanted.metadata.labels;
     target.metadata.annotations = wanted.metadata.annotations;
     target.metadata.owner_references = wanted.metadata.owner_references;
     overlay(target.spec.get_or_insert_default(), wanted.spec.unwrap_or_default());
-    Ok((target != *stored).then_some(target))
+    Ok(if target == *stored { Change::None } else { Change::Put(Box::new(target)) })
 }
 
 /// Puts what is wanted over what is stored. Of the fields that the API server defaults, an absent one means "as
@@ -84,8 +98,9 @@ mod tests {
         let mut service = Service::default();
         service.metadata.namespace = Some("apps".into());
         service.metadata.name = Some("web-1".into());
-        let labels = [(names::LABEL_COMPONENT, names::COMPONENT_CLONE), (names::LABEL_GATEWAY_UID, "u")];
-        service.metadata.labels = Some(labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+        let named = |name: &str, value: &str| Some([(name.to_owned(), value.to_owned())].into());
+        service.metadata.labels = named(names::LABEL_COMPONENT, names::COMPONENT_CLONE);
+        service.metadata.annotations = named(names::ANNOTATION_GATEWAY, "apps/edge");
         let port = ServicePort { port: 80, protocol: Some("TCP".into()), ..ServicePort::default() };
         let spec = ServiceSpec {
             type_: Some("LoadBalancer".into()),
@@ -113,14 +128,14 @@ mod tests {
 
     #[test]
     fn what_the_api_server_filled_in_is_no_difference() {
-        assert_eq!(service(Some(&defaulted(wanted())), wanted()), Ok(None));
+        assert_eq!(service(Some(&defaulted(wanted())), wanted()), Ok(Change::None));
     }
 
     #[test]
     fn a_selector_key_that_the_backend_lost_goes() {
         let mut stored = defaulted(wanted());
         stored.spec.as_mut().unwrap().selector.as_mut().unwrap().insert("tier".into(), "front".into());
-        let target = service(Some(&stored), wanted()).unwrap().unwrap();
+        let Ok(Change::Put(target)) = service(Some(&stored), wanted()) else { panic!("no write") };
         assert_eq!(target.spec.as_ref().unwrap().selector, wanted().spec.unwrap().selector);
         assert_eq!(target.spec.unwrap().cluster_ip.as_deref(), Some("10.96.0.9"));
         assert_eq!(target.metadata.resource_version.as_deref(), Some("7"));
@@ -131,5 +146,12 @@ mod tests {
         let mut stored = defaulted(wanted());
         stored.metadata.labels = None;
         assert!(service(Some(&stored), wanted()).is_err());
+    }
+
+    #[test]
+    fn another_primary_family_needs_another_object() {
+        let mut other = wanted();
+        other.spec.as_mut().unwrap().ip_families = Some(vec!["IPv6".into()]);
+        assert_eq!(service(Some(&defaulted(wanted())), other), Ok(Change::Delete));
     }
 }

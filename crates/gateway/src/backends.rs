@@ -154,7 +154,7 @@ fn port_listing(ports: &[ServicePort]) -> String {
 /// ReferenceGrants in the backend's namespace: entries are OR-ed, and one grant must hold both sides.
 fn is_permitted(kind: RouteKind, route_namespace: &str, backend: &ObjectKey, cluster: &impl Cluster) -> bool {
     let from = |entry: &ReferenceGrantFrom| {
-        entry.group == GROUP && entry.namespace == route_namespace
+        entry.group == GROUP && entry.kind == kind.as_str() && entry.namespace == route_namespace
     };
     let to = |entry: &ReferenceGrantTo| {
         entry.group.is_empty()

@@ -1,5 +1,5 @@
 //! Condition types and reasons, and the typed causes behind every "no". The names are those of Gateway API
-//! (`apis/v1/*_types.go`), but for the two under `keryx.dev`.
+//! (`apis/v1/*_types.go`), but for [`ROUTE_PROGRAMMED`], [`OLDER_ROUTE`] and [`SERVICE_REFUSED`], which are ours.
 
 use thiserror::Error;
 
@@ -91,7 +91,7 @@ impl ListenerProblem {
     }
 }
 
-/// Why a route does not attach by one parentRef, or is not served although it would.
+/// Why a route does not attach by one parentRef.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum AttachProblem {
     #[error("The Gateway has no listener {selection}; it has {listeners}")]

@@ -92,7 +92,7 @@ impl PoolState {
 }
 
 impl Allocator {
-    /// Replaces all pools. Claims stay as they are, whatever the pools say now. Costs O(ranges + claims) if anything
+    /// Replaces all pools, one for each key. Claims stay as they are, whatever the pools say now. Costs O(ranges + claims) if anything
     /// changed.
     pub fn set_pools(&mut self, mut pools: Vec<Pool>) {
         pools.sort_by_key(Pool::name);

@@ -72,21 +72,28 @@ impl<T> Service<T> for Connector {
     }
 }
 
-/// Applies every document of a YAML text server-side, in order, and takes over fields that others manage. After a
-/// CustomResourceDefinition it waits until its kind is served, so that objects of it may follow.
-pub(crate) async fn apply(client: &Client, yaml: &str) -> Result<()> {
+/// The objects in the documents of a YAML text.
+pub(crate) fn parse(yaml: &str) -> Result<Vec<DynamicObject>> {
+    let mut objects = Vec::new();
     for document in serde_yaml::Deserializer::from_str(yaml) {
         let value = serde_yaml::Value::deserialize(document).context("the manifest is not YAML")?;
-        if value.is_null() {
-            continue;
+        if !value.is_null() {
+            objects.push(serde_yaml::from_value(value).context("the manifest is no Kubernetes object")?);
         }
-        let object: DynamicObject = serde_yaml::from_value(value).context("the manifest is no Kubernetes object")?;
+    }
+    Ok(objects)
+}
+
+/// Applies objects server-side, in order, and takes over fields that others manage. After a CustomResourceDefinition
+/// it waits until its kind is served, so that objects of it may follow.
+pub(crate) async fn apply_all(client: &Client, objects: &[DynamicObject]) -> Result<()> {
+    for object in objects {
         apply_one(client, object).await?;
     }
     Ok(())
 }
 
-async fn apply_one(client: &Client, object: DynamicObject) -> Result<()> {
+async fn apply_one(client: &Client, object: &DynamicObject) -> Result<()> {
     let types = object.types.clone().context("the manifest has no apiVersion and kind")?;
     let name = object.name_any();
     let kind = GroupVersionKind::try_from(&types)?;
@@ -97,7 +104,7 @@ async fn apply_one(client: &Client, object: DynamicObject) -> Result<()> {
         (Scope::Namespaced, Some(namespace)) => Api::namespaced_with(client.clone(), &namespace, &resource),
     };
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    let applied = api.patch(&name, &params, &Patch::Apply(&object)).await;
+    let applied = api.patch(&name, &params, &Patch::Apply(object)).await;
     applied.with_context(|| format!("{} {name} cannot be applied", types.kind))?;
     if types.kind == "CustomResourceDefinition" {
         let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());

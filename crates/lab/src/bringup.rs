@@ -6,12 +6,12 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use futures::future::{try_join_all, try_join3};
 use k8s_openapi::api::core::v1::{Node as ApiNode, ServiceAccount};
-use kube::api::Api;
-use kube::runtime::wait::await_condition;
 use kube::Client;
+use kube::api::{Api, DynamicObject};
+use kube::runtime::wait::await_condition;
 use tokio::process::Command as AsyncCommand;
 use tokio::sync::watch;
 
@@ -46,11 +46,15 @@ impl Cluster<'_> {
     /// Returns once everything is ready to be used.
     pub(crate) async fn up(&self) -> Result<()> {
         let (served, api) = watch::channel(false);
+        let crds = self.gateway_api.then(|| self.site.parts.folder(Part::Crds).to_owned());
+        // A second of work that fits into the API server's start.
+        let definitions = tokio::task::spawn_blocking(move || crds.as_deref().map_or(Ok(Vec::new()), parse_files));
         let nodes = try_join_all(self.nodes.iter().map(|node| self.node(node, api.clone())));
         let control_plane = async {
             self.api().await?;
             served.send_replace(true);
-            try_join3(self.components(), self.gateway_api(), self.service_accounts()).await
+            let definitions = definitions.await??;
+            try_join3(self.components(), self.gateway_api(&definitions), self.service_accounts()).await
         };
         futures::future::try_join(control_plane, nodes).await?;
         self.progress.say("ready");
@@ -80,7 +84,7 @@ impl Cluster<'_> {
             return Ok(());
         }
         self.site.start(control_plane::scheduler(self.site, self.pki))?;
-        api::apply(self.client, &control_plane::dns_objects()).await?;
+        api::apply_all(self.client, &api::parse(&control_plane::dns_objects())?).await?;
         self.site.start(control_plane::coredns(self.site, self.pki)?)?;
         let namespace = self.site.namespace(HOST);
         let address = crate::address::management(crate::address::CONTROL_PLANE).to_string();
@@ -90,19 +94,11 @@ impl Cluster<'_> {
         Ok(())
     }
 
-    async fn gateway_api(&self) -> Result<()> {
-        if !self.gateway_api {
+    async fn gateway_api(&self, definitions: &[Vec<DynamicObject>]) -> Result<()> {
+        if definitions.is_empty() {
             return Ok(());
         }
-        let mut files = Vec::new();
-        for entry in fs::read_dir(self.site.parts.folder(Part::Crds))? {
-            files.push(entry?.path());
-        }
-        let apply = |file: std::path::PathBuf| async move {
-            let text = fs::read_to_string(&file)?;
-            api::apply(self.client, &text).await.with_context(|| file.display().to_string())
-        };
-        try_join_all(files.into_iter().map(apply)).await?;
+        try_join_all(definitions.iter().map(|file| api::apply_all(self.client, file))).await?;
         self.progress.say("Gateway API served");
         Ok(())
     }
@@ -110,7 +106,11 @@ impl Cluster<'_> {
     /// Pods can be made only once their namespace has its account.
     async fn service_accounts(&self) -> Result<()> {
         let accounts: Api<ServiceAccount> = Api::default_namespaced(self.client.clone());
-        self.within("ServiceAccount default", await_condition(accounts, "default", |account: Option<&_>| account.is_some())).await
+        self.within(
+            "ServiceAccount default",
+            await_condition(accounts, "default", |account: Option<&_>| account.is_some()),
+        )
+        .await
     }
 
     async fn node(&self, node: &Node<'_>, mut api: watch::Receiver<bool>) -> Result<()> {
@@ -140,7 +140,8 @@ impl Cluster<'_> {
         }
         let namespace = self.site.namespace(&name);
         let proxied = async || Ok(answers(&namespace, HEALTH_PORT, Path::new("/healthz")));
-        self.until(&process_name(&name, Role::KubeProxy), "kube-proxy has written its rules", proxied).await?;
+        self.until(&process_name(&name, Role::KubeProxy), "kube-proxy has written its rules", proxied)
+            .await?;
         self.progress.say(&format!("{name} Ready"));
         Ok(())
     }
@@ -189,14 +190,27 @@ fn is_ready(node: &ApiNode) -> bool {
     ready && taints.is_none_or(Vec::is_empty)
 }
 
-/// Loads an image archive into a node's containerd.
+/// Loads an image archive into a node's containerd, and waits until its kubelet can find the image.
 pub(crate) async fn import(site: &Site, node: &str, archive: &Path) -> Result<()> {
-    let output = ctr(site, node)?.args(["images", "import"]).arg(archive).output().await?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{node} does not take {}: {}", archive.display(), said.trim());
+    let archive = archive.to_string_lossy();
+    run_ctr(site, node, &["images", "import", &archive]).await?;
+    // containerd's Kubernetes side marks images as its own when it has heard of them, a little later.
+    let marked = "labels.\"io.cri-containerd.image\"==managed";
+    let deadline = clock::now() + LIMIT;
+    while run_ctr(site, node, &["images", "list", "-q"]).await?
+        != run_ctr(site, node, &["images", "list", "-q", marked]).await?
+    {
+        ensure!(clock::now() < deadline, "{node} does not see {archive} after {LIMIT:?}");
+        tokio::time::sleep(PAUSE).await;
     }
     Ok(())
+}
+
+async fn run_ctr(site: &Site, node: &str, args: &[&str]) -> Result<Vec<u8>> {
+    let output = ctr(site, node)?.args(args).output().await?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{node}: ctr {} failed: {}", args.join(" "), said.trim());
+    Ok(output.stdout)
 }
 
 fn ctr(site: &Site, node: &str) -> Result<AsyncCommand> {
@@ -205,6 +219,17 @@ fn ctr(site: &Site, node: &str) -> Result<AsyncCommand> {
     command.arg(format!("--mount=/proc/{holder}/ns/mnt")).arg("--").arg(site.parts.debian("/usr/bin/ctr"));
     command.args(["--address", Node::socket(), "--namespace", "k8s.io"]).kill_on_drop(true);
     Ok(command)
+}
+
+/// The objects of every YAML file in a folder.
+fn parse_files(folder: &Path) -> Result<Vec<Vec<DynamicObject>>> {
+    let mut objects = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let file = entry?.path();
+        let text = fs::read_to_string(&file)?;
+        objects.push(api::parse(&text).with_context(|| file.display().to_string())?);
+    }
+    Ok(objects)
 }
 
 fn connects(namespace: &crate::netns::Namespace, address: (&str, u16)) -> bool {

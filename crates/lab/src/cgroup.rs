@@ -111,7 +111,8 @@ fn create_v2(tree: &Path, name: &str) -> Result<()> {
     if let Some(missing) = WANTED[..NEEDED].iter().find(|wanted| !offered.contains(*wanted)) {
         bail!("{} does not offer the controller '{missing}', which a kubelet needs", tree.display());
     }
-    let enable: Vec<_> = WANTED.iter().filter(|wanted| offered.contains(*wanted)).map(|c| format!("+{c}")).collect();
+    let enable: Vec<_> =
+        WANTED.iter().filter(|wanted| offered.contains(*wanted)).map(|c| format!("+{c}")).collect();
     let group = tree.join(name);
     fs::create_dir_all(&group)?;
     for folder in [tree, &group] {

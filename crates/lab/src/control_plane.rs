@@ -59,7 +59,7 @@ pub(crate) fn api_server(site: &Site, pki: &Pki) -> Spec {
         "--requestheader-allowed-names=front-proxy-client".to_owned(),
         format!("--token-auth-file={}", pki.file("tokens.csv")),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-        format!("--service-account-key-file={}", pki.file("service-account.key")),
+        format!("--service-account-key-file={}", pki.file("service-account.pub")),
         format!("--service-account-signing-key-file={}", pki.file("service-account.key")),
         "--authorization-mode=Node,RBAC".to_owned(),
         "--enable-admission-plugins=NodeRestriction".to_owned(),
@@ -153,6 +153,9 @@ fn component(pki: &Pki, user: &str) -> Vec<String> {
         format!("--authentication-kubeconfig={kubeconfig}"),
         format!("--authorization-kubeconfig={kubeconfig}"),
         "--bind-address=127.0.0.1".to_owned(),
+        // The default of 20 requests a second makes a controller-manager start for many seconds.
+        "--kube-api-qps=1000".to_owned(),
+        "--kube-api-burst=2000".to_owned(),
         "--leader-elect=false".to_owned(),
     ];
     args.extend(serving(pki));

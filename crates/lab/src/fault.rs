@@ -25,7 +25,11 @@ impl Host {
 
     /// Ends [`Host::unplug`].
     pub fn plug(&self, segment: u8) -> Result<()> {
-        self.at_switch(&format!("link set {} master {}", self.port(segment), network::segment_bridge(segment)))
+        self.at_switch(&format!(
+            "link set {} master {}",
+            self.port(segment),
+            network::segment_bridge(segment)
+        ))
     }
 
     /// Takes the carrier of the host's interface on a segment away, or gives it back, as a pulled cable does.
@@ -40,7 +44,10 @@ impl Host {
 
     /// Ends [`Host::cut_management`].
     pub fn restore_management(&self) -> Result<()> {
-        self.at_switch(&format!("link set {} master {MANAGEMENT_BRIDGE}", network::management_port(&self.name)))
+        self.at_switch(&format!(
+            "link set {} master {MANAGEMENT_BRIDGE}",
+            network::management_port(&self.name)
+        ))
     }
 
     /// Loses frames at random on a segment, instead of what was lost before; [`Loss::default`] loses none.
@@ -69,7 +76,10 @@ fn drop_at_ingress(
     let mut rules = format!("table {table} {{}}\ndelete table {table}\n");
     if percent > 0 {
         let chain = format!("type filter hook ingress device \"{device}\" priority -500;");
-        let rule = format!("numgen random mod 100 < {percent} drop");
+        let rule = match percent {
+            100 => "drop".to_owned(),
+            _ => format!("numgen random mod 100 < {percent} drop"),
+        };
         let _ = writeln!(rules, "table {table} {{ chain ingress {{ {chain} {rule}; }}; }}");
     }
     let parts = &host.site.parts;

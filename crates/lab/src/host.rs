@@ -18,6 +18,7 @@ use crate::network;
 use crate::node::mounts_holder;
 use crate::role::{Role, process_name};
 use crate::run::{MountNamespace, Spec};
+use crate::running::command_inside;
 use crate::site::Site;
 
 /// A host of a lab, gotten from [`crate::Lab`]. Its faults are in the same type: see [`Host::unplug`] and on.
@@ -76,13 +77,7 @@ impl Host {
     /// A command that runs inside the host: in its network, and on a node with its mounts and the container tools
     /// (`ctr`, `nft`) in `PATH`, so that paths in it must be absolute.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new("nsenter");
-        command.arg(format!("--net={}", self.namespace().path().display()));
-        if let Ok(pid) = self.site.pid(&mounts_holder(&self.name)) {
-            command.arg(format!("--mount=/proc/{pid}/ns/mnt"));
-        }
-        command.arg("--").arg(program).env("PATH", self.site.parts.path());
-        command
+        command_inside(&self.site.state, &self.site.parts, &self.name, program)
     }
 
     /// Starts a program inside the host, with no environment but `PATH` and `env`; its output goes to a log. On a node

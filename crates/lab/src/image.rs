@@ -281,7 +281,8 @@ impl Blob {
     }
 }
 
-/// JSON with sorted keys: `oci-spec` keeps labels and annotations in hash maps, whose order differs from run to run.
+/// JSON with sorted keys: `oci-spec` keeps labels and annotations in hash maps, whose order differs from run to run. A
+/// JSON value is sorted, unless some crate of the build asks serde_json to keep the order of insertion.
 fn json(document: &impl Serialize) -> Result<Vec<u8>, ImageError> {
     let encode = |error: serde_json::Error| ImageError::Encode(error.to_string());
     let mut value = serde_json::to_value(document).map_err(encode)?;

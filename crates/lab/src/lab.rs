@@ -92,6 +92,7 @@ impl Builder {
         let parts = Parts::find(self.parts())?;
         let progress = Progress::start();
         let state = State::create()?;
+        parts.save(&state)?;
         let keeper = Keeper::start(&state)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let site = Arc::new(Site::new(state, parts));
@@ -119,7 +120,8 @@ impl Builder {
         }
         let client = lab.block_on(api::client(&pki.kubeconfig("admin"), &site.namespace(HOST)))?;
         let gateway_api = self.gateway_api;
-        let cluster = Cluster { site: &site, pki: &pki, client: &client, progress, kubelets, nodes, gateway_api };
+        let cluster =
+            Cluster { site: &site, pki: &pki, client: &client, progress, kubelets, nodes, gateway_api };
         lab.block_on(cluster.up())?;
         lab.cluster = Some((pki, client));
         Ok(())
@@ -149,7 +151,10 @@ pub struct Lab {
 
 impl fmt::Debug for Lab {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lab").field("prefix", &self.prefix()).field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("Lab")
+            .field("prefix", &self.prefix())
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }
 
@@ -237,7 +242,8 @@ impl Lab {
     /// Applies the documents of a YAML text server-side, in order; fields that others manage are taken over. It goes on
     /// after a CustomResourceDefinition once its kind is served.
     pub fn apply(&self, yaml: &str) -> Result<()> {
-        self.block_on(api::apply(&self.client(), yaml))
+        let objects = api::parse(yaml)?;
+        self.block_on(api::apply_all(&self.client(), &objects))
     }
 
     /// Loads an OCI image archive, such as [`crate::image`] makes, into the containerd of nodes.

@@ -55,6 +55,7 @@ mod process;
 mod progress;
 mod role;
 mod run;
+mod running;
 mod site;
 mod state;
 mod teardown;
@@ -69,6 +70,7 @@ pub use crate::host::{Host, Process};
 pub use crate::lab::{Builder, Lab, Tier};
 pub use crate::node::ProxyMode;
 pub use crate::role::Role;
+pub use crate::running::{Running, collect_garbage};
 
 static INITIALISED: AtomicBool = AtomicBool::new(false);
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 /// Programs that the lab runs, and the Debian package that has each.
 const PROGRAMS: [(&str, &str); 4] =
@@ -59,7 +59,7 @@ pub(crate) fn run_with_input(command: &mut Command, input: &str) -> Result<Strin
         .context("no memory for the input of a command")?;
     file.write_all(input.as_bytes())?;
     file.rewind()?;
-    run(command.stdin(file)).with_context(|| format!("its input was:\n{}", input.trim_end()))
+    run(command.stdin(file)).map_err(|error| anyhow!("{error:#}\nits input was:\n{}", input.trim_end()))
 }
 
 /// The command line, for messages.

@@ -47,8 +47,10 @@ struct Station {
 
 /// Makes the namespaces and all between them. `forwards` says that nodes must serve pods as a kube-proxy's host does.
 pub(crate) fn create(state: &State, size: Size, forwards: bool) -> Result<()> {
-    let nodes = (1..=size.nodes).map(|k| Station { name: format!("n{k}"), host: address::node(k), node: Some(k) });
-    let clients = (1..=size.clients).map(|k| Station { name: format!("c{k}"), host: address::client(k), node: None });
+    let nodes =
+        (1..=size.nodes).map(|k| Station { name: format!("n{k}"), host: address::node(k), node: Some(k) });
+    let clients =
+        (1..=size.clients).map(|k| Station { name: format!("c{k}"), host: address::client(k), node: None });
     let stations: Vec<_> = nodes.chain(clients).collect();
 
     let switch = Namespace::create(&state.namespace("sw"))?;
@@ -134,7 +136,8 @@ fn leg(
     v4: std::net::Ipv4Addr,
 ) {
     let mac = address::mac_text(address::mac(v4));
-    let _ = writeln!(lines, "link add {device} address {mac} type veth peer name {port} netns {}", switch.name());
+    let _ =
+        writeln!(lines, "link add {device} address {mac} type veth peer name {port} netns {}", switch.name());
     let _ = writeln!(lines, "link set {device} up\naddr add {v4}/24 dev {device}");
     let _ = writeln!(ports, "link set {port} master {bridge} up");
 }
@@ -149,7 +152,12 @@ fn node_routes(station: &Station, nodes: u8) -> String {
         let _ = writeln!(lines, "route add {v4} via {}", address::segment_v4(0, host));
         let _ = writeln!(lines, "route add {v6} via {}", address::segment_v6(0, host));
     }
-    let _ = writeln!(lines, "route add {} dev eth0\nroute add {} dev eth0", address::SERVICES_V4, address::SERVICES_V6);
+    let _ = writeln!(
+        lines,
+        "route add {} dev eth0\nroute add {} dev eth0",
+        address::SERVICES_V4,
+        address::SERVICES_V6
+    );
     lines
 }
 
@@ -159,7 +167,12 @@ fn control_plane_routes(nodes: u8) -> String {
     for node in 1..=nodes {
         let host = address::node(node);
         let [pods, _] = address::pods(node);
-        let _ = writeln!(lines, "route add {}/32 via {}", address::segment_v4(0, host), address::management(host));
+        let _ = writeln!(
+            lines,
+            "route add {}/32 via {}",
+            address::segment_v4(0, host),
+            address::management(host)
+        );
         let _ = writeln!(lines, "route add {pods} via {}", address::management(host));
     }
     if nodes > 0 {

@@ -73,7 +73,10 @@ pub(crate) fn prepare(site: &Site) -> Result<()> {
     for folder in site.parts.folders().chain([site.state.path("").as_path()]) {
         if let Some(shadowed) = SHADOWED.iter().find(|shadowed| folder.starts_with(shadowed)) {
             let remedy = "KERYX_LAB_CACHE, KERYX_LAB_KUBE and KERYX_LAB_STATE name other folders";
-            bail!("{} is below {shadowed}, which nodes have their own of; remedy: {remedy}", folder.display());
+            bail!(
+                "{} is below {shadowed}, which nodes have their own of; remedy: {remedy}",
+                folder.display()
+            );
         }
     }
     let pause = site.parts.folder(Part::Pause).join("pause");
@@ -152,7 +155,9 @@ impl Node<'_> {
             bind(library_cache(self.site), "/etc/ld.so.cache".into()),
         ];
         let kernel = KERNEL.iter().map(|(setting, _)| setting);
-        mounts.extend(kernel.map(|setting| bind(self.covering(setting), format!("/proc/sys/{setting}").into())));
+        mounts.extend(
+            kernel.map(|setting| bind(self.covering(setting), format!("/proc/sys/{setting}").into())),
+        );
         let pause = self.site.parts.folder(Part::Pause).join("pause");
         let spec = self.spec(mounts_holder(&self.name()), pause, Vec::new());
         Spec { mounts: MountNamespace::New(mounts), ..spec }
@@ -160,7 +165,11 @@ impl Node<'_> {
 
     pub(crate) fn containerd(&self) -> Spec {
         let args = vec![format!("--config={}", self.path("etc/containerd.toml").display())];
-        self.spec(process_name(&self.name(), Role::Containerd), self.site.parts.debian("/usr/bin/containerd"), args)
+        self.spec(
+            process_name(&self.name(), Role::Containerd),
+            self.site.parts.debian("/usr/bin/containerd"),
+            args,
+        )
     }
 
     pub(crate) fn kubelet(&self, pki: &Pki) -> Spec {

@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
 
 use crate::machine;
+use crate::state::State;
 
 const BUILD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/build.sh");
 
+const FILE: &str = "parts.json";
+
 /// One thing that `build.sh` makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Part {
     /// The Kubernetes programs.
     Kubernetes,
@@ -39,7 +43,7 @@ impl Part {
 }
 
 /// The folders of the parts that a lab asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Parts {
     folders: BTreeMap<Part, PathBuf>,
 }
@@ -52,7 +56,8 @@ impl Parts {
         let mut parts = Parts::default();
         let mut missing = Vec::new();
         for part in wanted {
-            let folder = all.get(part.name()).with_context(|| format!("build.sh knows no {}", part.name()))?;
+            let folder =
+                all.get(part.name()).with_context(|| format!("build.sh knows no {}", part.name()))?;
             if !Path::new(folder).is_dir() {
                 missing.push(part.name());
             }
@@ -62,6 +67,18 @@ impl Parts {
             build(&missing)?;
         }
         Ok(parts)
+    }
+
+    /// Writes the folders down, for [`Parts::load`] of another process.
+    pub(crate) fn save(&self, state: &State) -> Result<()> {
+        machine::write(&state.path(FILE), &serde_json::to_string(self)?)
+    }
+
+    /// The parts that a lab was started with.
+    pub(crate) fn load(state: &State) -> Result<Parts> {
+        let text = std::fs::read(state.path(FILE))
+            .with_context(|| format!("lab {} is not up yet", state.prefix()))?;
+        Ok(serde_json::from_slice(&text)?)
     }
 
     /// The folder of a part.
@@ -89,14 +106,21 @@ impl Parts {
 
     /// `PATH` with the programs of the unpacked packages first.
     pub(crate) fn path(&self) -> String {
-        format!("{}:{}:{}", self.debian("/usr/bin").display(), self.debian("/usr/sbin").display(), machine::path())
+        format!(
+            "{}:{}:{}",
+            self.debian("/usr/bin").display(),
+            self.debian("/usr/sbin").display(),
+            machine::path()
+        )
     }
 
     /// The folders of the unpacked shared libraries.
     pub(crate) fn library_folders(&self) -> Vec<PathBuf> {
-        let triplets = ["/usr/lib", "/lib"].into_iter().flat_map(|above| std::fs::read_dir(self.debian(above)));
+        let triplets =
+            ["/usr/lib", "/lib"].into_iter().flat_map(|above| std::fs::read_dir(self.debian(above)));
         let folders = triplets.flatten().flatten().map(|entry| entry.path());
-        let mut folders: Vec<_> = folders.filter(|path| path.to_string_lossy().ends_with("-linux-gnu")).collect();
+        let mut folders: Vec<_> =
+            folders.filter(|path| path.to_string_lossy().ends_with("-linux-gnu")).collect();
         folders.sort();
         folders
     }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 
 use crate::address;
@@ -37,6 +38,7 @@ impl Pki {
         pki.write_certificates(nodes)?;
         let service_accounts = KeyPair::generate()?;
         pki.write("service-account.key", &service_accounts.serialize_pem())?;
+        pki.write("service-account.pub", &service_accounts.public_key_pem())?;
 
         let users = USERS.map(|(name, user, group)| (name.to_owned(), user.to_owned(), group));
         let nodes = (1..=nodes).map(|k| (format!("n{k}"), format!("system:node:n{k}"), "system:nodes"));
@@ -50,7 +52,8 @@ impl Pki {
         Ok(pki)
     }
 
-    /// A file by name: `ca.crt`, `ca.key`, `server.crt`, `server.key`, `service-account.key`, `tokens.csv`.
+    /// A file by name: `ca.crt`, `ca.key`, `server.crt`, `server.key`, `service-account.key`,
+    /// `service-account.pub`, `tokens.csv`.
     pub(crate) fn file(&self, name: &str) -> String {
         self.folder.join(name).to_string_lossy().into_owned()
     }
@@ -75,7 +78,8 @@ impl Pki {
         let names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", "127.0.0.1"];
         let names = names.into_iter().chain(address::API_SERVICE).map(str::to_owned);
         let control_plane = address::management(address::CONTROL_PLANE).to_string();
-        let mut server = CertificateParams::new(names.chain(hosts).chain([control_plane]).collect::<Vec<_>>())?;
+        let mut server =
+            CertificateParams::new(names.chain(hosts).chain([control_plane]).collect::<Vec<_>>())?;
         server.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         server.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -102,7 +106,9 @@ impl Pki {
         use std::io::Write as _;
         let path = self.folder.join(name);
         let opened = fs::File::options().write(true).create_new(true).mode(0o600).open(&path);
-        opened.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| path.display().to_string())
+        opened
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .with_context(|| path.display().to_string())
     }
 }
 

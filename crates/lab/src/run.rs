@@ -98,7 +98,12 @@ pub(crate) fn stub(mut arguments: impl Iterator<Item = OsString>) -> Result<Infa
         MountNamespace::Of(name) => enter_mounts(&state, name)?,
     }
     let mut command = Command::new(&spec.program);
-    command.args(&spec.args).env_clear().env("HOME", "/root").env("PATH", crate::machine::path()).envs(&spec.env);
+    command
+        .args(&spec.args)
+        .env_clear()
+        .env("HOME", "/root")
+        .env("PATH", crate::machine::path())
+        .envs(&spec.env);
     let error = command.exec();
     bail!("{} cannot be run: {error}", spec.program.display())
 }
@@ -116,8 +121,12 @@ fn change_mounts(mounts: &[Mount]) -> Result<()> {
     attach(None, Path::new("/"), None, MsFlags::MS_REC | MsFlags::MS_PRIVATE)?;
     for change in mounts {
         match change {
-            Mount::Tmpfs(target) => attach(Some("keryx-lab".as_ref()), target, Some("tmpfs"), MsFlags::empty())?,
-            Mount::Bind { source, target } => attach(Some(source.as_os_str()), target, None, MsFlags::MS_BIND)?,
+            Mount::Tmpfs(target) => {
+                attach(Some("keryx-lab".as_ref()), target, Some("tmpfs"), MsFlags::empty())?
+            }
+            Mount::Bind { source, target } => {
+                attach(Some(source.as_os_str()), target, None, MsFlags::MS_BIND)?
+            }
             Mount::Sysfs => {
                 let cgroups = File::open("/sys/fs/cgroup")?;
                 let before = PathBuf::from(format!("/proc/self/fd/{}", cgroups.as_raw_fd()));

@@ -75,10 +75,13 @@ fn processes(
     let mut found: BTreeSet<ProcessId> = state.all_recorded().into_values().collect();
     found.extend(cgroups.processes(prefix).into_iter().filter_map(ProcessId::of));
     for entry in fs::read_dir("/proc")?.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
         let process = ProcessId::of(pid);
         // The namespace is read after the identity, so that it is of this very process or a later one.
-        let inside = fs::metadata(entry.path().join("ns/net")).is_ok_and(|file| namespaces.contains(&file.ino()));
+        let inside =
+            fs::metadata(entry.path().join("ns/net")).is_ok_and(|file| namespaces.contains(&file.ino()));
         found.extend(process.filter(|_| inside));
     }
     let spared = [Some(ProcessId::current()?), state.owner(), state.keeper()];

@@ -62,7 +62,7 @@ impl SliceFacts {
         let mut ready = BTreeSet::new();
         let mut terminating = BTreeSet::new();
         for endpoint in slice.endpoints.iter().flatten() {
-            let node = endpoint.node_name.as_deref().filter(|name| !name.is_empty()).map(NodeName::from);
+            let node = endpoint.node_name.as_deref().map(NodeName::from);
             match state(endpoint) {
                 Some(State::Ready) => ready.insert(node),
                 Some(State::ServingWhileTerminating) => terminating.insert(node),
@@ -90,14 +90,12 @@ enum State {
 
 /// Reads the conditions as kube-proxy does: nil is true for `ready` and `serving`, false for `terminating`.
 fn state(endpoint: &Endpoint) -> Option<State> {
-    let conditions = endpoint.conditions.as_ref();
-    let condition = |value: Option<bool>, unset: bool| value.unwrap_or(unset);
-    if condition(conditions.and_then(|c| c.ready), true) {
+    let conditions = endpoint.conditions.clone().unwrap_or_default();
+    if conditions.ready.unwrap_or(true) {
         return Some(State::Ready);
     }
-    let serving = condition(conditions.and_then(|c| c.serving), true);
-    let terminating = condition(conditions.and_then(|c| c.terminating), false);
-    (serving && terminating).then_some(State::ServingWhileTerminating)
+    let serving = conditions.serving.unwrap_or(true) && conditions.terminating.unwrap_or(false);
+    serving.then_some(State::ServingWhileTerminating)
 }
 
 /// Where the endpoints are that count for one Service port in one family.
@@ -130,7 +128,7 @@ impl Endpoints {
         match policy {
             TrafficPolicy::Cluster if none_ready => ready = terminating,
             TrafficPolicy::Cluster => {}
-            // A node with a ready endpoint is in the set already; the union adds nodes that have only terminating ones.
+            // A node with a ready endpoint is in the set already; this adds nodes that have only terminating ones.
             TrafficPolicy::Local => ready.extend(terminating),
         }
         Self {

@@ -59,8 +59,8 @@ impl Group {
 /// How fit a node is, best last: by ports covered, then by an endpoint of its own, then by the rendezvous score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Fitness {
-    pub(crate) covered: usize,
-    pub(crate) local: bool,
+    covered: usize,
+    local: bool,
     score: u64,
 }
 

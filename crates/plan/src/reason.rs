@@ -17,7 +17,7 @@ pub enum Reason {
         missing_from: StatusPart,
     },
     /// Another owner holds the address with the better right.
-    #[error("{other} holds this address by an older right; ask for another address or delete one of the two")]
+    #[error("{other} has the better right to this address; ask for another address or delete one of the two")]
     DuplicateClaim {
         /// The owner that keeps it.
         other: Owner,
@@ -31,7 +31,7 @@ pub enum Reason {
     /// No port has an endpoint of the VIP's family anywhere, and the owner's policy is to withdraw.
     #[error(
         "no port has a ready endpoint of this address family; start a ready Pod of a backend, \
-         or set withoutEndpoints: Refuse to announce all the same"
+         or, for a Gateway, set withoutEndpoints: Refuse to announce it all the same"
     )]
     NoEndpoints,
     /// No node of the cluster is eligible.
@@ -63,7 +63,8 @@ pub enum Reason {
     NoLocalEndpoint,
     /// Another node covers more ports of the group.
     #[error(
-        "this node has endpoints for {covered} of the ports, others for {best}; the node with the most announces"
+        "this node can serve {covered} of the ports, another {best}, and the node that serves the most \
+         announces; run Pods of every port on this node"
     )]
     CoversFewerPorts {
         /// Ports covered by this node, counted per address family.
@@ -82,7 +83,8 @@ pub enum Reason {
     NodeUnknown,
     /// The Node is excluded by label.
     #[error(
-        "the Node has the label node.kubernetes.io/exclude-from-external-load-balancers; remove it to announce from here"
+        "the Node has the label node.kubernetes.io/exclude-from-external-load-balancers; \
+         remove it to announce from here"
     )]
     NodeExcluded,
     /// The Node is being drained.

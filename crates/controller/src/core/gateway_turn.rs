@@ -14,12 +14,12 @@ use keryx_gateway::conditions::Wanted;
 use keryx_gateway::{Inputs, Outcome, RouteOutcome, attach, decide, status};
 use keryx_ipam::{Claim, Families, Family, OwnerKind, Reason, Request};
 use kube::ResourceExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::claims::{gateway_owner, owner_id};
 use super::{Core, notice};
 use crate::clock;
-use crate::generated;
+use crate::generated::{self, Change};
 use crate::index::{Key, RouteId};
 use crate::services::{self, Verdict};
 use crate::writer::{StatusPatch, Step};
@@ -181,14 +181,10 @@ impl Core {
             .chain(&outcome.anchor)
             .map(|service| (Key::of(&service.metadata), service))
             .collect();
-        let uid = gateway.uid();
-        for service in self.generated_of(key) {
-            let of_this = service.labels().get(names::LABEL_GATEWAY_UID) == uid.as_ref();
-            if !of_this || !wanted.contains_key(&Key::of(&service.metadata)) {
-                steps.push(delete(&service));
-            }
-        }
-        let mark = Verdict::Assigned { assigned: self.mark_of(gateway, &outcome.addresses), unmet: None };
+        let unwanted = |service: &Arc<Service>| !wanted.contains_key(&Key::of(&service.metadata));
+        steps.extend(self.generated_of(key).iter().filter(|service| unwanted(service)).map(delete));
+        let mark = (!outcome.addresses.is_empty())
+            .then(|| Verdict::Assigned { assigned: self.mark_of(gateway, &outcome.addresses), unmet: None });
         let mut unwritable = false;
         for (service_key, service) in wanted {
             if self.refused.get(key).is_some_and(|refused| refused.contains_key(&service_key)) {
@@ -196,20 +192,19 @@ impl Core {
             }
             let stored = self.index.services.find(&service_key).cloned();
             match generated::service(stored.as_deref(), service.clone()) {
-                Ok(put) => {
-                    let target = put.as_ref().or(stored.as_deref()).unwrap_or(service);
-                    let status_step = if outcome.addresses.is_empty() {
-                        None
-                    } else {
-                        services::status(target, &mark, &clock::wall())
-                    };
-                    // A status that follows a write of the object cannot know its version; the object is ours.
-                    let version = if put.is_some() { None } else { target.metadata.resource_version.clone() };
-                    steps.extend(put.map(|service| Step::PutService(Box::new(service))));
-                    steps.extend(status_step.map(|status| {
-                        let resource_version = version.unwrap_or_default();
-                        Step::ServiceStatus(StatusPatch { key: service_key, resource_version, status })
-                    }));
+                Ok(Change::Delete) => steps.extend(stored.iter().map(delete)),
+                Ok(Change::Put(target)) => {
+                    let status = status_of(&target, &mark);
+                    steps.push(Step::PutService(target));
+                    // The version that the write gives is not known here; the object is ours alone.
+                    steps.extend(status.map(|status| status_step(service_key, String::new(), status)));
+                }
+                Ok(Change::None) => {
+                    let Some(stored) = stored else { continue };
+                    let version = stored.metadata.resource_version.clone().unwrap_or_default();
+                    steps.extend(
+                        status_of(&stored, &mark).map(|status| status_step(service_key, version, status)),
+                    );
                 }
                 Err(taken) => {
                     self.refused.entry(key.clone()).or_default().insert(service_key, taken.to_string());
@@ -397,6 +392,15 @@ fn names_gateway(route: &Route, gateway: &Key) -> bool {
     let namespace = route.namespace().unwrap_or_default();
     let mut parents = route.spec.parent_refs.iter();
     parents.any(|parent| attach::gateway_of(parent, &namespace).as_ref() == Some(gateway))
+}
+
+/// The status of a generated Service; none as long as the Gateway has no address.
+fn status_of(service: &Service, mark: &Option<Verdict>) -> Option<Value> {
+    services::status(service, mark.as_ref()?, &clock::wall())
+}
+
+fn status_step(key: Key, resource_version: String, status: Value) -> Step {
+    Step::ServiceStatus(StatusPatch { key, resource_version, status })
 }
 
 fn delete(service: &Arc<Service>) -> Step {

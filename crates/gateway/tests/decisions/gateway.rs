@@ -2,6 +2,7 @@
 
 use crate::world::{self, APP, TO_APP, WEB, World, key};
 use insta::assert_snapshot;
+use keryx_api::gateway_api::RouteKind;
 use keryx_gateway::addresses::{AddressState, RefusalReason};
 
 /// A Gateway of these listeners.
@@ -141,6 +142,7 @@ fn without_an_answer_from_ipam_the_gateway_is_pending_and_its_services_are_still
 fn a_refused_clone_is_said_on_gateway_listener_and_route_while_other_ports_go_on() {
     let mut world = listeners("[{name: web, port: 80, protocol: TCP}, {name: dns, port: 53, protocol: UDP}]");
     world = world.service("default/app", APP).tcp("default/shop", TO_APP);
+    world = world.route(RouteKind::Tcp, "default/young", TO_APP, 20);
     let clone = world.decide().clones.remove(0);
     let clone = keryx_gateway::ObjectKey::of(&clone.metadata);
     world.write_failures.insert(clone, "exceeded quota: services.loadbalancers".to_owned());
@@ -176,6 +178,24 @@ fn somebody_elses_service_under_a_clones_name_is_left_alone_and_the_port_refuses
     assert_snapshot!(world.report());
     assert_eq!(world.decide().clones, []);
     assert!(world.decide().anchor.is_some());
+}
+
+#[test]
+fn a_service_of_another_gateway_or_role_is_somebody_elses_too() {
+    let ours = World::new(WEB).decide().anchor.unwrap();
+    for (labels, annotations) in [
+        ("{keryx.dev/component: anchor}", "{keryx.dev/gateway: default/edge-of}"),
+        ("{keryx.dev/component: clone}", "{keryx.dev/gateway: default/edge}"),
+        ("{keryx.dev/component: anchor}", "{}"),
+        ("{}", "{keryx.dev/gateway: default/edge}"),
+    ] {
+        let mut stored = ours.clone();
+        stored.metadata.labels = serde_yaml::from_str(labels).unwrap();
+        stored.metadata.annotations = serde_yaml::from_str(annotations).unwrap();
+        let mut world = World::new(WEB);
+        world.services.insert(key("default/edge-keryx"), stored);
+        assert_eq!(world.decide().anchor, None, "{labels} {annotations}");
+    }
 }
 
 #[test]

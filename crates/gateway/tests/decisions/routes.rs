@@ -339,8 +339,13 @@ fn the_oldest_route_has_the_port_and_the_others_are_told_its_name() {
     let world = World::new(LISTENERS)
         .service("default/app", APP)
         .service("default/new", APP)
-        .route(RouteKind::Tcp, "default/young", &TO_APP.replace("app", "new"), 20)
-        .route(RouteKind::Tcp, "default/old", &TO_APP.replace("{name: edge}", "{name: edge, port: 80}"), 10);
+        .route(RouteKind::Tcp, "default/a-young", &TO_APP.replace("app", "new"), 20)
+        .route(
+            RouteKind::Tcp,
+            "default/z-old",
+            &TO_APP.replace("{name: edge}", "{name: edge, port: 80}"),
+            10,
+        );
     assert_snapshot!(world.report());
 }
 

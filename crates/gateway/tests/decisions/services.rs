@@ -89,8 +89,8 @@ fn one_backend_of_several_routes_and_listeners_has_one_clone_and_each_backend_it
 #[test]
 fn the_anchor_serves_what_no_clone_does_and_carries_the_infrastructure_metadata() {
     let world = World::new(
-        "{gatewayClassName: keryx, listeners: [{name: web, port: 80, protocol: TCP}, {name: alt, port: 81, protocol: TCP}, \
-          {name: dns, port: 53, protocol: UDP}, {name: http, port: 82, protocol: HTTP}], \
+        "{gatewayClassName: keryx, listeners: [{name: dns, port: 53, protocol: UDP}, {name: web, port: 80, protocol: TCP}, \
+          {name: alt, port: 81, protocol: TCP}, {name: http, port: 82, protocol: HTTP}], \
           infrastructure: {labels: {team: a, keryx.dev/component: speaker}, \
             annotations: {note: hello, keryx.dev/gateway: other/gateway}}}",
     )

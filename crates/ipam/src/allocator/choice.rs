@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Allocator, PoolState};
-use crate::family::Family;
+use crate::family::{Family, number};
 use crate::interval::Span;
 use crate::reason::Reason;
 use crate::request::{Families, Request};
@@ -154,8 +154,7 @@ impl Allocator {
         if let Some(state) = open.iter().find(|state| state.pool.contains(address)) {
             return Ok(state);
         }
-        let span = Span::single(crate::family::number(address));
-        let covers = |state: &PoolState| state.pool.ranges.of(Family::of(address)).contains(span.first);
+        let covers = |state: &PoolState| state.pool.ranges.of(Family::of(address)).contains(number(address));
         if open.iter().any(|state| covers(state)) {
             return Err(Reason::AddressAvoided { address });
         }

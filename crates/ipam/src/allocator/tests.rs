@@ -199,7 +199,7 @@ fn a_family_no_longer_wanted_is_surplus_until_forgotten() {
 #[test]
 fn a_held_address_stays_whatever_becomes_of_its_pool() {
     let edits: &[(&str, Entries, bool)] = &[
-        ("lower addresses come first now", &[("cidr-a", "192.0.2.1-192.0.2.200")], false),
+        ("lower addresses come first now", &[("range-a", "192.0.2.1-192.0.2.200")], false),
         ("another key comes first now", &[("cidr-a", "198.51.100.1"), ("range-a", "192.0.2.100")], false),
         ("search order turned", &[("range-a", "192.0.2.100-192.0.2.110"), ("search-order", "desc")], false),
         ("shrunk", &[("range-a", "192.0.2.105-192.0.2.110")], true),
@@ -306,6 +306,7 @@ fn addresses_by_value_fill_their_families() {
         (EachAvailable, &["192.0.2.3", "192.0.2.2", "192.0.2.3"], Ok(&["192.0.2.3", "192.0.2.2"])),
         (EachAvailable, &["192.0.2.3", "192.0.2.99"], Err("AddressOutsidePools")),
         (ANY, &["2001:db8::2"], Ok(&["2001:db8::2"])),
+        (ANY, &["192.0.2.2", "192.0.2.2"], Ok(&["192.0.2.2"])),
         (V4, &["2001:db8::2"], Err("AddressNotWanted")),
         (ANY, &["2001:db8::2", "192.0.2.1"], Err("AddressNotWanted")),
         (Require(Family::V4), &["192.0.2.1", "192.0.2.2"], Err("AddressNotWanted")),
@@ -358,6 +359,19 @@ fn a_named_pool_must_serve_the_namespace() {
     assert_eq!(from("cidr-a", &[]).unwrap(), ("192.0.2.1".to_owned(), String::new()));
     // To name another pool is to ask for another address.
     assert_eq!(from("range-a", &[]).unwrap(), ("198.51.100.1".to_owned(), "192.0.2.1".to_owned()));
+}
+
+#[test]
+fn an_address_stays_when_the_named_pool_shrinks() {
+    let mut allocator = allocator(&[("cidr-a", "192.0.2.1-192.0.2.9")]);
+    let request = Request { pool: Some("cidr-a".to_owned()), ..ask("x", ANY) };
+    assert_eq!(given(&mut allocator, &request), ["192.0.2.1"]);
+    for edited in [&[("cidr-a", "192.0.2.5")][..], &[("cidr-a", "oops")], &[]] {
+        allocator.set_pools(pools(edited));
+        let kept = allocator.request(&request).unwrap();
+        assert_eq!(addresses(&kept), ["192.0.2.1"]);
+        assert!(kept.addresses[0].outside_pool);
+    }
 }
 
 #[test]

@@ -121,6 +121,14 @@ fn one_bad_item_breaks_its_whole_key() {
 }
 
 #[test]
+fn problems_come_by_key() {
+    let parsed =
+        parsed(&[("cidr-a", ""), ("search-order", "up"), ("zone", ""), ("skip-end-ips-in-cidr", "1")]);
+    let keys: Vec<&str> = parsed.problems.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["cidr-a", "search-order", "skip-end-ips-in-cidr", "zone"]);
+}
+
+#[test]
 fn mistyped_keys_are_named_with_the_nearest_right_one() {
     let cases = [
         ("cird-global", Some("cidr-global")),

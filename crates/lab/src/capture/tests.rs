@@ -73,6 +73,8 @@ fn announcements_questions_and_probes_are_told_apart() {
     assert!(probe.is_probe() && !probe.is_gratuitous());
     let nothing = arp(&ARP_REQUEST.replace("c0000201", "00000000").replace("c0000232", "00000000"));
     assert!(!nothing.is_gratuitous());
+    let reply = arp(&ARP_REQUEST.replace("c0000201", "00000000").replace("06 04 0001", "06 04 0002"));
+    assert!(!reply.is_probe());
 }
 
 #[test]
@@ -93,13 +95,16 @@ fn neighbor_discovery_is_read_with_its_options_and_flags() {
         target_ip: target,
         source_link_address: Some(ONE),
     };
-    let packet = |text| decode(&bytes(text)).unwrap().packet;
+    let packet = |text: &str| decode(&bytes(text)).unwrap().packet;
     assert_eq!(packet(ADVERTISEMENT), Packet::NeighborAdvertisement(advertisement));
     assert_eq!(packet(SOLICITATION), Packet::NeighborSolicitation(solicitation));
-    let router = ADVERTISEMENT.replace("60000000 2001", "80000000 2001");
-    let flags =
-        NeighborAdvertisement { is_router: true, is_solicited: false, overrides: false, ..advertisement };
-    assert_eq!(packet(&router), Packet::NeighborAdvertisement(flags));
+    for (byte, is_router, is_solicited, overrides) in
+        [("80", true, false, false), ("40", false, true, false), ("20", false, false, true)]
+    {
+        let text = ADVERTISEMENT.replace("60000000 2001", &format!("{byte}000000 2001"));
+        let flags = NeighborAdvertisement { is_router, is_solicited, overrides, ..advertisement };
+        assert_eq!(packet(&text), Packet::NeighborAdvertisement(flags));
+    }
     let bare = NeighborAdvertisement { target_link_address: None, ..advertisement };
     let without_option = ADVERTISEMENT.replace("0020 3a", "0018 3a").replace("02 01 020000000002", "");
     assert_eq!(packet(&without_option), Packet::NeighborAdvertisement(bare));
@@ -107,7 +112,7 @@ fn neighbor_discovery_is_read_with_its_options_and_flags() {
 
 #[test]
 fn only_who_says_that_an_address_is_its_own_claims_it() {
-    let packet = |text| decode(&bytes(text)).unwrap().packet;
+    let packet = |text: &str| decode(&bytes(text)).unwrap().packet;
     let (client, vip, vip6): (IpAddr, IpAddr, IpAddr) =
         ("192.0.2.1".parse().unwrap(), "192.0.2.50".parse().unwrap(), "2001:db8::50".parse().unwrap());
     let cases = [

@@ -9,7 +9,7 @@ use super::answer::{self, Answer};
 use super::batch::{Batch, Messages};
 
 /// Room for the answers to one batch: one for each message that the kernel refuses.
-const RECEIVE_BUFFER: usize = 4 << 20;
+const RECEIVE_BUFFER_BYTES: libc::c_int = 4 << 20;
 /// An answer is an error number, a header and a short text; the kernel sends each in a datagram of its own.
 const DATAGRAM_MAX: usize = 8 << 10;
 
@@ -52,7 +52,7 @@ impl Nftables {
         socket.set_nonblocking(true)?;
         set_option(&socket, libc::SOL_NETLINK, libc::NETLINK_EXT_ACK, 1)?;
         set_option(&socket, libc::SOL_NETLINK, libc::NETLINK_CAP_ACK, 1)?;
-        set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER)?;
+        set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)?;
         Ok(Self { socket, send_buffer: 0 })
     }
 
@@ -73,7 +73,8 @@ impl Nftables {
     /// The kernel takes a batch only whole, and none that is larger than the send buffer.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.send_buffer < bytes.len() {
-            set_option(&self.socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, bytes.len())?;
+            let size = bytes.len().try_into().map_err(|_| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
+            set_option(&self.socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, size)?;
             self.send_buffer = bytes.len();
         }
         self.socket.send(bytes).map(drop)
@@ -109,9 +110,8 @@ pub(super) fn result(messages: &Messages, answers: Vec<Answer>) -> Result<(), Co
     }
 }
 
-fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: usize) -> io::Result<()> {
-    let value = libc::c_int::try_from(value).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-    // SAFETY: the pointer and length are those of `value`, which outlives the call; the kernel only reads it.
+fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: the descriptor is open as long as `socket`; the kernel reads as many octets from `value` as it has.
     let status = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),

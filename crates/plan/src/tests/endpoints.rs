@@ -1,5 +1,7 @@
 //! Which endpoints count.
 
+use keryx_api::Protocol;
+
 use super::fixtures::*;
 use crate::Reason;
 
@@ -64,6 +66,20 @@ fn a_service_port_finds_its_endpoints_by_port_name_and_protocol() {
         index.apply_endpoint_slice(&set_slice_ports(slice, vec![port.clone()]));
         assert_eq!(announcers(&mut index, VIP) == ["a"], counts, "{port:?}");
     }
+}
+
+#[test]
+fn one_port_number_serves_tcp_and_udp_apart() {
+    let ports = vec![mk_port("dns-tcp", "TCP", 53), mk_port("dns", "UDP", 53)];
+    let mut index = three_nodes();
+    index.apply_service(&set_ports(mk_service("default/dns", &[VIP]), ports));
+    let slice = mk_slice("default/dns-1", "dns", &[("a", State::Ready)]);
+    index.apply_endpoint_slice(&set_slice_ports(slice, vec![mk_slice_port("dns", "UDP")]));
+    index.update(&"a".into());
+    let ports = index.explain(&service_group("default/dns")).unwrap().ports;
+    let served: Vec<_> =
+        ports.iter().map(|port| (port.protocol, port.port, !port.nodes.is_empty())).collect();
+    assert_eq!(served, [(Protocol::Tcp, 53, false), (Protocol::Udp, 53, true)]);
 }
 
 #[test]

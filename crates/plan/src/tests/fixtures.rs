@@ -71,7 +71,7 @@ pub(super) fn mk_port(name: &str, protocol: &str, port: i32) -> ServicePort {
     }
 }
 
-/// A clone with TCP port 80, which carries its Gateway's addresses in its status.
+/// A clone with TCP port 80, marked as if it held addresses of its own.
 pub(super) fn mk_clone(name: &str, addresses: &[&str]) -> Service {
     let mut service = mk_service(name, addresses);
     service.metadata.labels = Some([(LABEL_COMPONENT.into(), COMPONENT_CLONE.into())].into());
@@ -111,7 +111,7 @@ pub(super) fn mk_slice(name: &str, service: &str, endpoints: &[(&str, State)]) -
         let (ready, serving, terminating) = match state {
             State::Ready => (Some(true), Some(true), Some(false)),
             State::Unset => (None, None, None),
-            State::NotReady => (Some(false), Some(false), Some(false)),
+            State::NotReady => (Some(false), None, None),
             State::Terminating => (Some(false), Some(true), Some(true)),
             State::TerminatingNotServing => (Some(false), Some(false), Some(true)),
         };

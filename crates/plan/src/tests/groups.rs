@@ -2,6 +2,7 @@
 
 use keryx_api::Protocol;
 use keryx_api::exposure::{AnnounceFrom, WithoutEndpoints};
+use keryx_api::names::{COMPONENT_ANCHOR, LABEL_COMPONENT};
 
 use super::fixtures::*;
 use crate::{Decision, GroupKey, NodeName, Reason, rendezvous};
@@ -135,9 +136,12 @@ fn an_address_is_silent_if_its_family_has_no_endpoint_on_the_node_of_its_group()
 }
 
 #[test]
-fn clones_make_no_group_of_their_own() {
+fn clones_and_anchors_make_no_group_of_their_own() {
     let mut index = three_nodes();
     index.apply_service(&mk_clone("apps/web-1", &[VIP]));
+    let mut anchor = mk_clone("default/gw", &[VIP6]);
+    anchor.metadata.labels = Some([(LABEL_COMPONENT.into(), COMPONENT_ANCHOR.into())].into());
+    index.apply_service(&anchor);
     index.apply_endpoint_slice(&mk_slice("apps/web-1-x", "web-1", &[("a", State::Ready)]));
     index.update(&"a".into());
     assert_eq!(*index.plan(), crate::Plan::default());

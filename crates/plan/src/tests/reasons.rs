@@ -146,6 +146,7 @@ fn an_address_of_a_node_is_never_a_vip() {
     index.apply_service(&mk_service("default/web", &[VIP]));
     index.apply_endpoint_slice(&mk_slice("default/web-1", "web", &[("a", State::Ready)]));
     assert_eq!(announcers(&mut index, VIP), ["a"]);
+    index.update(&"a".into());
     let mut node = mk_node("b");
     set_node_address(&mut node, VIP);
     index.apply_node(&node);
@@ -205,7 +206,7 @@ fn every_reason_has_a_code_of_its_own_and_a_text_that_names_its_details() {
         (Reason::NoEndpointOnEligibleNode, "externalTrafficPolicy: Local"),
         (Reason::HolderLacksEndpoint { node: node() }, "node-7"),
         (Reason::NoLocalEndpoint, "announceFrom: LocalEndpoints"),
-        (Reason::CoversFewerPorts { covered: 2, best: 3 }, "2 of the ports, others for 3"),
+        (Reason::CoversFewerPorts { covered: 2, best: 3 }, "2 of the ports, another 3"),
         (Reason::HolderIs { node: node() }, "node-7"),
         (Reason::NodeUnknown, "--node-name"),
         (Reason::NodeExcluded, keryx_api::names::LABEL_EXCLUDE_NODE),

@@ -54,6 +54,21 @@ fn a_change_of_a_node_or_of_the_point_of_view_computes_all_groups() {
 }
 
 #[test]
+fn a_clone_that_a_gateway_left_touches_it_no_more() {
+    let mut index = three_nodes();
+    let slice = |node| mk_slice("apps/old-1", "old", &[(node, State::Ready)]);
+    for (clone, groups_computed) in [("apps/old", 1), ("apps/new", 0)] {
+        let mut exposure = mk_exposure("default/gw", &[VIP]);
+        add_clone_port(&mut exposure, 80, clone);
+        index.apply_exposure("gw", &exposure);
+        index.apply_endpoint_slice(&slice("a"));
+        index.update(&"a".into());
+        index.apply_endpoint_slice(&slice("b"));
+        assert_eq!(index.update(&"a".into()).groups_computed, groups_computed, "{clone}");
+    }
+}
+
+#[test]
 fn a_new_port_is_told_to_the_guard() {
     let mut index = hundred_services();
     let ports = vec![mk_port("", "TCP", 80), mk_port("admin", "TCP", 81)];

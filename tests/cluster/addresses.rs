@@ -1,0 +1,108 @@
+//! Where addresses come from. These tests change the address ranges, and put them back.
+
+use anyhow::{Result, ensure};
+use keryx_tests::app::{gateway, load_balancer, service};
+use keryx_tests::keryx::RANGE_V4;
+use keryx_tests::{Keryx, Space};
+use serde_json::json;
+
+use crate::Test;
+
+pub(crate) const TESTS: &[Test] = &[
+    ("addresses::exhausted_pool_is_said_and_heals_when_it_is_widened", exhausted),
+    ("addresses::bad_range_is_said_on_the_configmap_and_harms_no_other_key", bad_range),
+    ("addresses::service_and_gateway_get_both_families_where_the_pool_has_both", dual_stack),
+    ("addresses::given_addresses_stay_when_their_range_goes", stay),
+];
+
+/// Address ranges that are put back when this value goes.
+struct Ranges<'a>(&'a Keryx);
+
+impl<'a> Ranges<'a> {
+    fn set(keryx: &'a Keryx, ranges: &[(&str, &str)]) -> Result<Self> {
+        keryx.set_ranges(ranges)?;
+        Ok(Self(keryx))
+    }
+}
+
+impl Drop for Ranges<'_> {
+    fn drop(&mut self) {
+        // A failure shows in the next test; here it would hide this one's.
+        let _ignored = self.0.set_ranges(&[("range-global", RANGE_V4)]);
+    }
+}
+
+fn exhausted(keryx: &Keryx) -> Result<()> {
+    let space = Space::new(keryx, "addresses-exhausted")?;
+    let one = [("range-global", RANGE_V4), ("range-addresses-exhausted", "10.98.0.180-10.98.0.180")];
+    let _ranges = Ranges::set(keryx, &one)?;
+    space.apply(service("first", "web", 80, load_balancer()))?;
+    ensure!(space.service_address("first")?.to_string() == "10.98.0.180", "not from the namespace's range");
+    space.apply(service("second", "web", 80, load_balancer()))?;
+    let (reason, message) =
+        space.condition(("service", "second"), "/status/conditions", ("keryx.dev/Assigned", "False"))?;
+    ensure!(
+        reason == "PoolExhausted" && message.contains("range-addresses-exhausted"),
+        "{reason}: {message}"
+    );
+    keryx.set_ranges(&[
+        ("range-global", RANGE_V4),
+        ("range-addresses-exhausted", "10.98.0.180-10.98.0.181"),
+    ])?;
+    ensure!(space.service_address("second")?.to_string() == "10.98.0.181", "not the address that was added");
+    Ok(())
+}
+
+fn bad_range(keryx: &Keryx) -> Result<()> {
+    let space = Space::new(keryx, "addresses-bad")?;
+    let _ranges =
+        Ranges::set(keryx, &[("range-global", RANGE_V4), ("range-elsewhere", "10.98.0.9-10.98.0.1")])?;
+    let events = keryx.lab.kubectl(&["-n", "keryx-system", "get", "events", "-o", "json"]);
+    drop(events);
+    let seen = keryx_tests::wait::until("an event on the ConfigMap", || {
+        let text = keryx.lab.kubectl(&["-n", "keryx-system", "get", "events", "-o", "json"])?;
+        let events: serde_json::Value = serde_json::from_str(&text)?;
+        let found = events["items"].as_array().and_then(|items| {
+            items
+                .iter()
+                .find(|e| e["involvedObject"]["name"] == "keryx" && e["reason"] == "InvalidKey")
+                .cloned()
+        });
+        Ok(found)
+    })?;
+    let message = seen["message"].as_str().unwrap_or_default();
+    ensure!(message.contains("range-elsewhere"), "the key is not named: {message}");
+    space.apply(service("web", "web", 80, load_balancer()))?;
+    space.service_address("web").map(drop)
+}
+
+fn dual_stack(keryx: &Keryx) -> Result<()> {
+    let space = Space::new(keryx, "addresses-dual")?;
+    let _ranges = Ranges::set(
+        keryx,
+        &[("range-global", RANGE_V4), ("cidr-addresses-dual", "10.98.0.188/30,fd98::b0/124")],
+    )?;
+    let mut spec = load_balancer();
+    spec["ipFamilyPolicy"] = "RequireDualStack".into();
+    space.apply(service("web", "web", 80, spec))?;
+    space.wait_for("service", "web", "both families", |service| {
+        (service.pointer("/status/loadBalancer/ingress")?.as_array()?.len() == 2).then_some(())
+    })?;
+    space.apply(gateway("edge", &[("web", "TCP", 7000)], json!({})))?;
+    space.wait_for("gateway", "edge", "both families", |gateway| {
+        let addresses = gateway.pointer("/status/addresses")?.as_array()?;
+        (addresses.len() == 2 && addresses.iter().all(|address| address["type"] == "IPAddress")).then_some(())
+    })
+}
+
+fn stay(keryx: &Keryx) -> Result<()> {
+    let space = Space::new(keryx, "addresses-stay")?;
+    space.apply(service("web", "web", 80, load_balancer()))?;
+    let before = space.service_address("web")?;
+    let _ranges = Ranges::set(keryx, &[])?;
+    // A Service that comes now gets none, so the controller has seen the change.
+    space.apply(service("late", "web", 80, load_balancer()))?;
+    space.condition(("service", "late"), "/status/conditions", ("keryx.dev/Assigned", "False"))?;
+    ensure!(space.service_address("web")? == before, "the address went with its range");
+    Ok(())
+}
