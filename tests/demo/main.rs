@@ -50,10 +50,12 @@ fn present(keryx: &Keryx) -> Result<()> {
     );
     tcp.kubectl(&["patch", "deployment", "echo", "-p", &patch])?;
     tcp.kubectl(&["rollout", "status", "deployment/echo", "--timeout=60s"])?;
-    wait::until("the VIP on the other node", || {
-        Ok(keryx.client().announcers(tcp_address)?.contains(&target).then_some(()))
+    let moved = wait::until("the VIP and the answers on the other node", || {
+        let announced = keryx.client().announcers(tcp_address)?.contains(&target);
+        let answer = keryx.client().tcp(tcp_address, 7000)?;
+        Ok((announced && answer.node == target).then_some(answer))
     })?;
-    show("TCP", tcp_address, &keryx.client().tcp(tcp_address, 7000)?, keryx)?;
+    show("TCP", tcp_address, &moved, keryx)?;
 
     say(&format!("keryx explain {tcp_address}"));
     print!("{}", keryx.cli(&["explain", &tcp_address.to_string()])?);

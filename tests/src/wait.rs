@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 /// Longest wait for anything that the cluster does by itself.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(30);
 /// Pause between two looks. What is timed is taken from captures, not from here.
 const PAUSE: Duration = Duration::from_millis(20);
 

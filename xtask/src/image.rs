@@ -68,13 +68,13 @@ fn host() -> Result<(Architecture, &'static str)> {
     }
 }
 
-/// Builds the release programs of `image` in the workspace at `root` and packs them into the archive `out`.
+/// Builds the programs of `image` in the workspace at `root` with a cargo profile, and packs them into the archive `out`.
 ///
 /// # Errors
 /// If a build fails or the archive cannot be written.
-pub fn build(image: Image, root: &Path, out: &Path) -> Result<()> {
+pub fn build(image: Image, root: &Path, profile: &str, out: &Path) -> Result<()> {
     let (architecture, target) = host()?;
-    pack(image, &compile(image, root, target)?, architecture, out)
+    pack(image, &compile(image, root, target, profile)?, architecture, out)
 }
 
 /// Packs the programs in the folder `programs` into the archive `out`.
@@ -91,17 +91,23 @@ fn pack(image: Image, programs: &Path, architecture: Architecture, out: &Path) -
 }
 
 /// Compiles the programs of `image` and returns the folder that they are in.
-fn compile(image: Image, root: &Path, target: &str) -> Result<PathBuf> {
+fn compile(image: Image, root: &Path, target: &str, profile: &str) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(&cargo);
     // --target keeps the flags away from build scripts and procedural macros, which cannot be static.
-    build.current_dir(root).env("RUSTFLAGS", RUSTFLAGS).args(["build", "--release", "--target", target]);
+    build.current_dir(root).env("RUSTFLAGS", RUSTFLAGS).args([
+        "build",
+        "--profile",
+        profile,
+        "--target",
+        target,
+    ]);
     for (package, _) in image.programs() {
         build.args(["-p", package]);
     }
     let status = build.status().context("failed to run cargo")?;
     if !status.success() {
-        bail!("building the release programs failed; the compiler's messages stand above");
+        bail!("building the programs failed; the compiler's messages stand above");
     }
     let metadata = Command::new(&cargo)
         .current_dir(root)
@@ -111,7 +117,9 @@ fn compile(image: Image, root: &Path, target: &str) -> Result<PathBuf> {
     let metadata: serde_json::Value =
         serde_json::from_slice(&metadata.stdout).context("failed to read the output of cargo metadata")?;
     let folder = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
-    Ok(Path::new(folder).join(target).join("release"))
+    // Cargo keeps what the profile `dev` builds in a folder of another name.
+    let built = if profile == "dev" { "debug" } else { profile };
+    Ok(Path::new(folder).join(target).join(built))
 }
 
 #[cfg(test)]

@@ -31,6 +31,9 @@ enum Command {
         /// The archive to write
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        /// Cargo profile; `dev` builds quickly, for trying a change in the lab
+        #[arg(long, value_name = "PROFILE", default_value = "release")]
+        profile: String,
     },
 }
 
@@ -50,8 +53,8 @@ fn main() -> Result<ExitCode> {
                 println!("written: {path}");
             }
         }
-        Command::Image { image, out } => {
-            image::build(image, &root, &out)?;
+        Command::Image { image, out, profile } => {
+            image::build(image, &root, &profile, &out)?;
             println!("written: {} ({})", out.display(), image.reference());
         }
     }

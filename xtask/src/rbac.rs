@@ -57,7 +57,6 @@ pub struct Rule {
 
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 const READ: &[&str] = &["get", "list", "watch"];
-const WRITE: &[&str] = &["get", "list", "watch", "create", "update", "delete"];
 const PATCH: &[&str] = &["patch"];
 
 /// Every permission of Keryx.
@@ -67,7 +66,7 @@ pub const RULES: &[Rule] = &[
         scope: Scope::Cluster,
         group: "",
         resources: &["services"],
-        verbs: WRITE,
+        verbs: &["get", "list", "watch", "create", "update", "delete"],
         why: "serve LoadBalancer Services; keep clones beside their backends and anchors beside their Gateways",
     },
     Rule {
@@ -139,7 +138,7 @@ pub const RULES: &[Rule] = &[
         scope: Scope::OwnNamespace,
         group: "",
         resources: &["configmaps"],
-        verbs: WRITE,
+        verbs: &["get", "list", "watch", "create", "update", "patch", "delete"],
         why: "read the address ranges; keep the ledger and the exposures",
     },
     Rule {

@@ -23,8 +23,11 @@ pub(crate) struct Served {
 impl Served {
     /// Asks the API server.
     pub(crate) async fn discover(client: &Client) -> kube::Result<Self> {
-        let v1 = kinds(client, "v1").await?;
-        let v1alpha2 = kinds(client, "v1alpha2").await?;
+        let groups = client.list_api_groups().await?.groups;
+        let versions = groups.into_iter().find(|group| group.name == GROUP).map(|group| group.versions);
+        let versions: Vec<String> = versions.into_iter().flatten().map(|version| version.version).collect();
+        let v1 = kinds(client, "v1", &versions).await?;
+        let v1alpha2 = kinds(client, "v1alpha2", &versions).await?;
         let has = |kinds: &[String], kind: &str| kinds.iter().any(|served| served == kind);
         let route = |kind: RouteKind| {
             [("v1", &v1), ("v1alpha2", &v1alpha2)]
@@ -48,15 +51,13 @@ impl Served {
     }
 }
 
-/// Kinds that the group serves at `version`, subresources left out; none if it is not served.
-async fn kinds(client: &Client, version: &str) -> kube::Result<Vec<String>> {
-    match client.list_api_group_resources(&format!("{GROUP}/{version}")).await {
-        Ok(list) => {
-            Ok(list.resources.into_iter().filter(|r| !r.name.contains('/')).map(|r| r.kind).collect())
-        }
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
-        Err(error) => Err(error),
+/// Kinds that the group serves at `version`, subresources left out; none if it is not among those `served`.
+async fn kinds(client: &Client, version: &str, served: &[String]) -> kube::Result<Vec<String>> {
+    if !served.iter().any(|known| known == version) {
+        return Ok(Vec::new());
     }
+    let list = client.list_api_group_resources(&format!("{GROUP}/{version}")).await?;
+    Ok(list.resources.into_iter().filter(|r| !r.name.contains('/')).map(|r| r.kind).collect())
 }
 
 /// Whether a CRD is one of Gateway API's.

@@ -8,6 +8,7 @@ use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
 use keryx_api::ledger::{LedgerEntry, address_of, block_name, data_key};
 use keryx_api::names;
+use keryx_daemon::connect::brief;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
@@ -38,13 +39,12 @@ pub(crate) enum LedgerError {
     #[error("another controller wrote ledger block {0}")]
     Conflict(String),
     /// The API server refused, or the outcome is unknown.
-    #[error("failed to write ledger block {block}")]
+    #[error("failed to write ledger block {block}: {message}")]
     Request {
         /// Name of the ConfigMap.
         block: String,
-        /// What the client said.
-        #[source]
-        source: kube::Error,
+        /// What the API server or the client said.
+        message: String,
     },
 }
 
@@ -103,7 +103,7 @@ impl Ledger {
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 Err(LedgerError::Conflict(name.to_owned()))
             }
-            Err(source) => Err(LedgerError::Request { block: name.to_owned(), source }),
+            Err(error) => Err(LedgerError::Request { block: name.to_owned(), message: brief(&error) }),
         }
     }
 }

@@ -63,13 +63,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Name of this candidate: the Pod's, which a restarted container keeps and so goes on at once; outside of a Pod one
-/// that no other process has.
+/// Name of this candidate. In a Pod it is the same after the container restarts, which so goes on as leader at once;
+/// elsewhere no other living process has it.
 fn identity() -> String {
-    std::env::var("POD_NAME").unwrap_or_else(|_| {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        format!("{}-{}", host.trim(), std::process::id())
-    })
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}-{}", host.trim(), std::process::id())
 }
 
 /// Tells the core who leads: by the Lease, or always this process.

@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Service};
 use keryx_api::gateway_api::{Gateway, GatewayClass, Route, RouteKind};
 use keryx_api::names;
+use keryx_daemon::connect::brief;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::ApiResource;
 use kube::runtime::events::{Event, Recorder, Reporter};
@@ -136,9 +137,9 @@ impl Writer {
                 Err(error) => {
                     let conflict = matches!(&error, kube::Error::Api(status) if status.code == 409);
                     if conflict {
-                        debug!(subject = %report.subject, %error, "object changed meanwhile");
+                        debug!(subject = %report.subject, "object changed meanwhile: {}", brief(&error));
                     } else {
-                        warn!(subject = %report.subject, %error, "write failed, trying again");
+                        warn!(subject = %report.subject, "write failed, trying again: {}", brief(&error));
                     }
                     report.failed = true;
                     break;

@@ -27,3 +27,8 @@ pub async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
     config.read_timeout = None;
     Client::try_from(config).context("failed to set up the API client")
 }
+
+/// The API server's own message, where it gave one: kube prints the whole status object besides.
+pub fn brief(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error { status.message.clone() } else { error.to_string() }
+}

@@ -10,18 +10,20 @@
 //! | to a claimed port | dropped | the client's retry finds kube-proxy ready; a dropped packet leaves no conntrack entry |
 //! | other TCP | TCP reset | refused at once |
 //! | anything else, ICMP echo too | ICMP port unreachable | refused at once. kube-proxy in nftables mode refuses a ping of a ClusterIP alike |
-//! | Neighbor Discovery, forwarded | dropped | a neighbour probes its entry for the VIP by unicast. The speaker answers from its packet socket; a router never forwards these (RFC 4861 section 6.1, 7.1) |
+//! | Neighbor Discovery, forwarded | dropped | a neighbour probes its entry for the VIP by unicast (RFC 4861 section 7.3.3). The kernel would forward that; the speaker has its copy from a packet socket |
 //! | Neighbor Discovery, sent by this node | sent | the node resolves like any host |
 //! | sent by this node to an address of its own | sent | the node holds the VIP itself (kube-proxy in IPVS mode), nothing is forwarded |
 //!
-//! The kernel sends no reset for a reset, and no ICMP error for an ICMP error or a later fragment: these are discarded.
-//! A packet that conntrack calls invalid is not translated, so its reply is that of the table. ICMP errors that belong
-//! to a translated connection are translated with it and never come here.
+//! The kernel answers no reset, no ICMP error, and no fragment that conntrack has not put together: these are only
+//! discarded. A packet that conntrack calls invalid is not translated, so it meets the table above. ICMP errors that
+//! belong to a translated connection are translated with it and never come here.
 //!
-//! Limits. A local process that sends UDP to a claimed port too early gets `EPERM` from its send call, since the kernel
-//! says so of any packet dropped in output. Forwarded packets reach the guard only if the node has a route for the VIP
-//! (else the kernel answers "network unreachable"). With `send_redirects` on, an ICMP redirect to a client on the VIP's
-//! own segment can use up the kernel's per-host ICMP budget, so that the refusal of UDP is seen late.
+//! Limits. A local process that sends UDP too early, or to a port that nobody serves, gets `EPERM` from its send
+//! call: the kernel says so of any packet discarded in output. Forwarded packets reach the guard only if the node has a
+//! route for the VIP (else the kernel answers "network unreachable"). Where `send_redirects` is on, as it is unless
+//! switched off, an IPv4 client on the VIP's own segment is sent ICMP redirects before the guard sees its packet; they use
+//! up the kernel's ICMP budget for that client, so that most refusals of UDP and echo are not sent. Resets always are.
+//!
 //! The rules must stand before a VIP is first announced and stay until it is no longer announced.
 
 use std::collections::BTreeSet;

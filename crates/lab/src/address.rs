@@ -21,7 +21,9 @@ pub(crate) const PODS_V4: &str = "10.97.0.0/16";
 /// IPv6 range of all pods.
 pub(crate) const PODS_V6: &str = "fd97::/48";
 /// The first address of each Service range, which is the API server's own Service.
-pub(crate) const API_SERVICE: [&str; 2] = ["10.96.0.1", "fd96::1"];
+pub(crate) const API_SERVICE_V4: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
+/// The same of the IPv6 range.
+pub(crate) const API_SERVICE_V6: Ipv6Addr = Ipv6Addr::new(0xfd96, 0, 0, 0, 0, 0, 0, 1);
 /// The ClusterIP of the cluster's DNS.
 pub(crate) const DNS_SERVICE: &str = "10.96.0.10";
 /// The most nodes, and the most clients, that the plan has numbers for.
@@ -72,7 +74,7 @@ pub(crate) fn mac_text(mac: [u8; 6]) -> String {
 /// The group whose hexadecimal digits read like the decimal number: 101 becomes 0x101.
 fn as_read(number: u8) -> u16 {
     let number = u16::from(number);
-    (number / 100) << 8 | (number / 10 % 10) << 4 | number % 10
+    (number / 100) * 0x100 + (number / 10 % 10) * 0x10 + number % 10
 }
 
 #[cfg(test)]

@@ -112,3 +112,25 @@ async fn apply_one(client: &Client, object: &DynamicObject) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_documents_of_a_manifest_are_skipped() {
+        let yaml = "# a comment\n---\n---\nkind: A\napiVersion: v1\nmetadata: {name: a}\n---\nkind: B\napiVersion: v1\nmetadata: {}\n---\n";
+        let objects = parse(yaml).unwrap();
+        let kinds: Vec<_> =
+            objects.iter().flat_map(|object| &object.types).map(|types| &types.kind).collect();
+        assert_eq!(kinds, ["A", "B"]);
+    }
+
+    #[test]
+    fn text_that_is_no_object_is_refused() {
+        for (yaml, reason) in [("a: [", "not YAML"), ("- 1\n- 2", "no Kubernetes object")] {
+            let error = parse(yaml).unwrap_err();
+            assert!(format!("{error:#}").contains(reason), "{yaml}: {error:#}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,19 +13,21 @@ use k8s_openapi::api::core::v1::{Node as ApiNode, ServiceAccount};
 use kube::Client;
 use kube::api::{Api, DynamicObject};
 use kube::runtime::wait::await_condition;
+use tokio::net::TcpSocket;
 use tokio::process::Command as AsyncCommand;
 use tokio::sync::watch;
 
+use crate::address;
 use crate::api;
 use crate::clock;
 use crate::control_plane::{self, HOST};
-use crate::host::answers;
-use crate::node::{self, HEALTH_PORT, Node, mounts_holder};
+use crate::netns::Namespace;
+use crate::node::{self, Node};
 use crate::parts::Part;
 use crate::pki::Pki;
 use crate::progress::Progress;
-use crate::role::{Role, process_name};
-use crate::run::mounts_ready;
+use crate::role::{Role, mounts_holder, process_name};
+use crate::run::{Spec, mounts_ready};
 use crate::site::Site;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -48,7 +51,8 @@ impl Cluster<'_> {
         let (served, api) = watch::channel(false);
         let crds = self.gateway_api.then(|| self.site.parts.folder(Part::Crds).to_owned());
         // A second of work that fits into the API server's start.
-        let definitions = tokio::task::spawn_blocking(move || crds.as_deref().map_or(Ok(Vec::new()), parse_files));
+        let definitions =
+            tokio::task::spawn_blocking(move || crds.as_deref().map_or(Ok(Vec::new()), parse_files));
         let nodes = try_join_all(self.nodes.iter().map(|node| self.node(node, api.clone())));
         let control_plane = async {
             self.api().await?;
@@ -62,10 +66,12 @@ impl Cluster<'_> {
     }
 
     async fn api(&self) -> Result<()> {
+        self.mounts(control_plane::mounts(self.site)?).await?;
         let etcd = process_name(HOST, Role::Etcd);
         self.site.start(control_plane::etcd(self.site))?;
         let namespace = self.site.namespace(HOST);
-        let listens = async || Ok(connects(&namespace, ("127.0.0.1", control_plane::ETCD_PORT)));
+        let listens =
+            async || Ok(connects(&namespace, (Ipv4Addr::LOCALHOST, control_plane::ETCD_PORT)).await);
         self.until(&etcd, "etcd listens", listens).await?;
         let server = process_name(HOST, Role::ApiServer);
         self.site.start(control_plane::api_server(self.site, self.pki))?;
@@ -87,8 +93,8 @@ impl Cluster<'_> {
         api::apply_all(self.client, &api::parse(&control_plane::dns_objects())?).await?;
         self.site.start(control_plane::coredns(self.site, self.pki)?)?;
         let namespace = self.site.namespace(HOST);
-        let address = crate::address::management(crate::address::CONTROL_PLANE).to_string();
-        let listens = async || Ok(connects(&namespace, (address.as_str(), 53)));
+        let dns = (address::management(address::CONTROL_PLANE), 53);
+        let listens = async || Ok(connects(&namespace, dns).await);
         self.until(&process_name(HOST, Role::CoreDns), "CoreDNS listens", listens).await?;
         self.progress.say("CoreDNS ready");
         Ok(())
@@ -116,9 +122,7 @@ impl Cluster<'_> {
     async fn node(&self, node: &Node<'_>, mut api: watch::Receiver<bool>) -> Result<()> {
         let name = node.name();
         let holder = mounts_holder(&name);
-        self.site.start(node.mounts())?;
-        let marker = mounts_ready(&self.site.state, &holder);
-        self.until(&holder, "mounts", async || Ok(marker.exists())).await?;
+        self.mounts(node.mounts()).await?;
         self.site.start(node.containerd())?;
         let containerd = process_name(&name, Role::Containerd);
         let runs = async || Ok(ctr(self.site, &name)?.arg("version").output().await?.status.success());
@@ -138,12 +142,20 @@ impl Cluster<'_> {
             ready = self.within("Node Ready", ready) => ready?,
             ended = self.until_ended(&kubelet) => ended?,
         }
+        // Its health check says nothing about rules; the API server's own Service shows them.
         let namespace = self.site.namespace(&name);
-        let proxied = async || Ok(answers(&namespace, HEALTH_PORT, Path::new("/healthz")));
-        self.until(&process_name(&name, Role::KubeProxy), "kube-proxy has written its rules", proxied)
-            .await?;
+        let proxied = async || Ok(connects(&namespace, (address::API_SERVICE_V4, 443)).await);
+        self.until(&process_name(&name, Role::KubeProxy), "kube-proxy serves a ClusterIP", proxied).await?;
         self.progress.say(&format!("{name} Ready"));
         Ok(())
+    }
+
+    /// Starts the holder of a host's mounts, and returns once they are made.
+    async fn mounts(&self, holder: Spec) -> Result<()> {
+        let marker = mounts_ready(&self.site.state, &holder.name);
+        let name = holder.name.clone();
+        self.site.start(holder)?;
+        self.until(&name, "mounts", async || Ok(marker.exists())).await
     }
 
     /// Waits for a condition that a process brings about; fails early if that process ends.
@@ -232,6 +244,8 @@ fn parse_files(folder: &Path) -> Result<Vec<Vec<DynamicObject>>> {
     Ok(objects)
 }
 
-fn connects(namespace: &crate::netns::Namespace, address: (&str, u16)) -> bool {
-    namespace.run(|| std::net::TcpStream::connect(address).is_ok())
+/// True if a TCP connection from inside a namespace is accepted soon.
+async fn connects(namespace: &Namespace, address: (Ipv4Addr, u16)) -> bool {
+    let connect = async { namespace.run(TcpSocket::new_v4)?.connect(address.into()).await };
+    tokio::time::timeout(Duration::from_millis(500), connect).await.is_ok_and(|connected| connected.is_ok())
 }

@@ -1,6 +1,7 @@
 //! The processes in the control plane's namespace.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -9,15 +10,15 @@ use crate::address::{self, DNS_SERVICE};
 use crate::machine;
 use crate::parts::Part;
 use crate::pki::Pki;
-
-use crate::role::{Role, process_name};
-use crate::run::{MountNamespace, Spec};
+use crate::role::{Role, mounts_holder, process_name};
+use crate::run::{Mount, MountNamespace, Spec};
 use crate::site::Site;
 
 /// The control plane's host name in the lab.
 pub(crate) const HOST: &str = "cp";
 /// Where etcd listens, inside the namespace.
 pub(crate) const ETCD_PORT: u16 = 2379;
+const ETCD_DATA: &str = "etcd";
 /// How long a node may be silent before it counts as NotReady. Half of the default, to keep tests short.
 const NODE_GRACE: &str = "20s";
 
@@ -25,19 +26,28 @@ fn spec(site: &Site, role: Role, program: PathBuf, args: Vec<String>) -> Spec {
     Spec {
         name: process_name(HOST, role),
         namespace: site.state.namespace(HOST),
-        mounts: MountNamespace::Host,
+        mounts: MountNamespace::Of(mounts_holder(HOST)),
         program,
         args,
         env: BTreeMap::new(),
     }
 }
 
-/// Not synced to disk: nothing of it is kept.
+/// Holds etcd's data in memory: nothing of it is kept, and a busy disk would hold up the whole start. The data outlives
+/// etcd, so that it can be killed and started again.
+pub(crate) fn mounts(site: &Site) -> Result<Spec> {
+    let data = site.state.path(ETCD_DATA);
+    fs::create_dir(&data)?;
+    let pause = site.parts.folder(Part::Pause).join("pause");
+    let spec = spec(site, Role::Etcd, pause, Vec::new());
+    Ok(Spec { name: mounts_holder(HOST), mounts: MountNamespace::New(vec![Mount::Tmpfs(data)]), ..spec })
+}
+
 pub(crate) fn etcd(site: &Site) -> Spec {
     let client = format!("http://127.0.0.1:{ETCD_PORT}");
     let peer = "http://127.0.0.1:2380";
     let args = vec![
-        format!("--data-dir={}", site.state.path("etcd").display()),
+        format!("--data-dir={}", site.state.path(ETCD_DATA).join("member-data").display()),
         format!("--listen-client-urls={client}"),
         format!("--advertise-client-urls={client}"),
         format!("--listen-peer-urls={peer}"),

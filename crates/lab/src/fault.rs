@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::host::Host;
 use crate::machine;
+use crate::netns::Namespace;
 use crate::network::{self, MANAGEMENT_BRIDGE};
 
 /// Random loss at a host's interface, in percent of the frames.
@@ -65,12 +66,7 @@ impl Host {
 }
 
 /// One table per device, whose chain drops a share of what comes in there.
-fn drop_at_ingress(
-    namespace: &crate::netns::Namespace,
-    device: &str,
-    percent: u8,
-    host: &Host,
-) -> Result<()> {
+fn drop_at_ingress(namespace: &Namespace, device: &str, percent: u8, host: &Host) -> Result<()> {
     let table = format!("netdev lab-loss-{device}");
     // A table must exist to be deleted; both in one transaction always succeed.
     let mut rules = format!("table {table} {{}}\ndelete table {table}\n");

@@ -1,9 +1,8 @@
 //! A host of the lab: a node, a client, or the control plane, each in a network namespace of its own.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +14,7 @@ use nix::unistd::Pid;
 use crate::address;
 use crate::netns::Namespace;
 use crate::network;
-use crate::node::mounts_holder;
-use crate::role::{Role, process_name};
+use crate::role::{Role, mounts_holder, process_name};
 use crate::run::{MountNamespace, Spec};
 use crate::running::command_inside;
 use crate::site::Site;
@@ -80,7 +78,7 @@ impl Host {
         command_inside(&self.site.state, &self.site.parts, &self.name, program)
     }
 
-    /// Starts a program inside the host, with no environment but `PATH` and `env`; its output goes to a log. On a node
+    /// Starts a program inside the host, with no environment but `env` and the `PATH` to the container tools; its output goes to a log. On a node
     /// it sees the node's mounts, as a pod with the host's paths would. `name` is free to choose, once per host at a
     /// time. The process is killed when the returned value is dropped, and at the latest with the lab.
     pub fn spawn(
@@ -96,15 +94,15 @@ impl Host {
         };
         let name = format!("{}-{name}", self.name);
         anyhow::ensure!(!self.site.is_running(&name)?, "{name} runs already");
-        let mut env: BTreeMap<String, String> = env.into_iter().collect();
-        env.entry("PATH".to_owned()).or_insert_with(|| self.site.parts.path());
+        let mut environment = self.site.parts.environment();
+        environment.extend(env);
         self.site.start(Spec {
             name: name.clone(),
             namespace: self.site.state.namespace(&self.name),
             mounts,
             program: program.into(),
             args: args.into_iter().map(Into::into).collect(),
-            env,
+            env: environment,
         })?;
         Ok(Process { site: Arc::clone(&self.site), name, ends_with_value: true })
     }
@@ -171,18 +169,4 @@ impl Drop for Process {
             eprintln!("lab: {} stays until the lab goes: {error:#}", self.name);
         }
     }
-}
-
-/// True if an HTTP server inside a namespace answers a GET with 200 within a second.
-pub(crate) fn answers(namespace: &Namespace, port: u16, path: &Path) -> bool {
-    use std::io::{Read as _, Write as _};
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        write!(stream, "GET {} HTTP/1.0\r\n\r\n", path.display())?;
-        let mut head = [0; 12];
-        stream.read_exact(&mut head)?;
-        Ok(head.ends_with(b" 200"))
-    };
-    namespace.run(|| ask().unwrap_or_default())
 }

@@ -110,9 +110,9 @@ impl Builder {
         let site = Arc::clone(&lab.site);
         let pki = Pki::create(&site.state, self.size.nodes)?;
         let kubelets = self.tier == Tier::Cluster;
-        let numbers = if kubelets { 1..=self.size.nodes } else { 1..=0 };
-        let nodes: Vec<_> =
-            numbers.map(|number| Node { site: &site, number, proxy_mode: self.proxy_mode }).collect();
+        let last = if kubelets { self.size.nodes } else { 0 };
+        let node = |number| Node { site: &site, number, proxy_mode: self.proxy_mode };
+        let nodes: Vec<_> = (1..=last).map(node).collect();
         if kubelets {
             node::prepare(&site)?;
             let cgroups = Cgroups::of_host()?;
@@ -130,7 +130,7 @@ impl Builder {
     fn parts(&self) -> &'static [Part] {
         match self.tier {
             Tier::Wire => &[Part::Debian],
-            Tier::Api => &[Part::Debian, Part::Kubernetes, Part::Etcd, Part::Crds],
+            Tier::Api => &[Part::Debian, Part::Kubernetes, Part::Etcd, Part::Crds, Part::Pause],
             Tier::Cluster => {
                 &[Part::Debian, Part::Kubernetes, Part::Etcd, Part::Crds, Part::CoreDns, Part::Pause]
             }
@@ -221,11 +221,6 @@ impl Lab {
         self.cluster().1.clone()
     }
 
-    /// A client with the rights of a kubeconfig, to see what a controller may do.
-    pub fn client_as(&self, kubeconfig: &Path) -> Result<Client> {
-        self.block_on(api::client(kubeconfig, &self.site.namespace(HOST)))
-    }
-
     /// The kubeconfig of a user with all rights; its server is reached from hosts of the lab only.
     ///
     /// # Panics
@@ -272,6 +267,7 @@ impl Drop for Lab {
         if let Err(error) = self.keeper.release(&self.site.state) {
             eprintln!("lab: {error:#}");
         }
+        self.site.reap();
     }
 }
 

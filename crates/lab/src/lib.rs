@@ -29,6 +29,8 @@
 //! }
 //! ```
 //!
+//! Nodes keep their pods in cgroups of version 1 (or hybrid) or 2, whichever the machine has.
+//!
 //! What a lab leaves behind is nothing, however its owner ends: a keeper process, which is the same executable again,
 //! tears down (see [`init`]).
 

@@ -55,6 +55,7 @@ pub(crate) fn create(state: &State, size: Size, forwards: bool) -> Result<()> {
 
     let switch = Namespace::create(&state.namespace("sw"))?;
     let control_plane = Namespace::create(&state.namespace("cp"))?;
+    set(&control_plane, BEFORE_LINKS)?;
     set(&switch, &[("net/bridge/bridge-nf-call-*", "0"), ("net/ipv6/conf/*/disable_ipv6", "1")])?;
     let bridges = (0..size.segments).map(segment_bridge).chain([MANAGEMENT_BRIDGE.to_owned()]);
     let bridges = bridges.fold(String::new(), |mut lines, bridge| {
@@ -91,8 +92,11 @@ pub(crate) fn create(state: &State, size: Size, forwards: bool) -> Result<()> {
     ip(&control_plane, &control_plane_routes(size.nodes))
 }
 
-/// Settings that new links take over: addresses work at once, and nobody hands out others.
+/// Settings that new links take over, whatever those of the machine are: addresses work at once, nobody hands out
+/// others, and only nodes forward.
 const BEFORE_LINKS: &[(&str, &str)] = &[
+    ("net/ipv4/ip_forward", "0"),
+    ("net/ipv6/conf/all/forwarding", "0"),
     ("net/ipv6/conf/*/accept_dad", "0"),
     ("net/ipv6/conf/*/accept_ra", "0"),
     ("net/ipv4/conf/*/send_redirects", "0"),
@@ -211,4 +215,29 @@ fn expand(name: &str) -> Vec<std::path::PathBuf> {
         None => vec![name.to_owned()],
     };
     names.into_iter().map(|name| root.join(name)).filter(|path| path.exists()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_has_routes_to_the_pods_of_all_others_and_to_services_but_no_default_route() {
+        let station = Station { name: "n2".to_owned(), host: address::node(2), node: Some(2) };
+        let routes = node_routes(&station, 3);
+        let expected = "\
+            route add 10.97.1.0/24 via 10.98.0.11\nroute add fd97:0:0:1::/64 via fd98::11\n\
+            route add 10.97.3.0/24 via 10.98.0.13\nroute add fd97:0:0:3::/64 via fd98::13\n\
+            route add 10.96.0.0/16 dev eth0\nroute add fd96::/112 dev eth0\n";
+        assert_eq!(routes, expected);
+    }
+
+    #[test]
+    fn the_control_plane_reaches_nodes_and_pods_by_the_management_network() {
+        let expected = "\
+            route add 10.98.0.11/32 via 10.99.0.11\nroute add 10.97.1.0/24 via 10.99.0.11\n\
+            route add 10.96.0.0/16 via 10.99.0.11\n";
+        assert_eq!(control_plane_routes(1), expected);
+        assert_eq!(control_plane_routes(0), "", "without a node nobody serves a ClusterIP");
+    }
 }

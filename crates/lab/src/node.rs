@@ -4,7 +4,6 @@
 //! is the usual one; `/sys` shows the node's interfaces; and six settings of the whole machine, which a kubelet would
 //! change, are covered by files that hold what it wants.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -18,7 +17,7 @@ use crate::image::{Architecture, ImageBuilder};
 use crate::machine;
 use crate::parts::Part;
 use crate::pki::Pki;
-use crate::role::{Role, process_name};
+use crate::role::{Role, mounts_holder, process_name};
 use crate::run::{Mount, MountNamespace, Spec};
 use crate::site::Site;
 
@@ -60,11 +59,6 @@ pub(crate) struct Node<'a> {
     pub(crate) site: &'a Site,
     pub(crate) number: u8,
     pub(crate) proxy_mode: ProxyMode,
-}
-
-/// The process that holds a node's mounts. It outlives containerd, as a machine does.
-pub(crate) fn mounts_holder(host: &str) -> String {
-    format!("{host}-mounts")
 }
 
 /// What all nodes share: the sandbox image, and a list of libraries in which the unpacked ones are found. A list and
@@ -141,7 +135,7 @@ impl Node<'_> {
             mounts: MountNamespace::Of(mounts_holder(&self.name())),
             program,
             args,
-            env: BTreeMap::from([("PATH".to_owned(), self.site.parts.path())]),
+            env: self.site.parts.environment(),
         }
     }
 
@@ -279,15 +273,10 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.grpc.v1.trac
             "clusterCIDR": format!("{v4},{v6}"),
             "clientConnection": {"kubeconfig": pki.kubeconfig("proxy")},
             "conntrack": {"maxPerCore": 0, "min": 0},
-            "healthzBindAddress": format!("0.0.0.0:{HEALTH_PORT}"),
-            "metricsBindAddress": "127.0.0.1:10249",
             "oomScoreAdj": 0,
         })
     }
 }
-
-/// Where a node's kube-proxy says whether its rules are written.
-pub(crate) const HEALTH_PORT: u16 = 10256;
 
 fn architecture() -> Result<Architecture> {
     match std::env::consts::ARCH {

@@ -104,14 +104,14 @@ impl Parts {
         self.folder(Part::Debian).join("root").join(path.trim_start_matches('/'))
     }
 
-    /// `PATH` with the programs of the unpacked packages first.
-    pub(crate) fn path(&self) -> String {
-        format!(
-            "{}:{}:{}",
-            self.debian("/usr/bin").display(),
-            self.debian("/usr/sbin").display(),
-            machine::path()
-        )
+    /// What a program needs in its environment to find the unpacked ones, and iptables its extensions.
+    pub(crate) fn environment(&self) -> BTreeMap<String, String> {
+        let folders = [self.debian("/usr/bin"), self.debian("/usr/sbin")];
+        let extensions = self.library_folders().into_iter().map(|folder| folder.join("xtables"));
+        BTreeMap::from([
+            ("PATH".to_owned(), format!("{}:{}", joined(folders), machine::path())),
+            ("XTABLES_LIBDIR".to_owned(), joined(extensions)),
+        ])
     }
 
     /// The folders of the unpacked shared libraries.
@@ -127,8 +127,12 @@ impl Parts {
 
     /// The same as a value of `LD_LIBRARY_PATH`.
     pub(crate) fn library_path(&self) -> String {
-        self.library_folders().iter().map(|folder| folder.to_string_lossy()).collect::<Vec<_>>().join(":")
+        joined(self.library_folders())
     }
+}
+
+fn joined(folders: impl IntoIterator<Item = PathBuf>) -> String {
+    folders.into_iter().map(|folder| folder.to_string_lossy().into_owned()).collect::<Vec<_>>().join(":")
 }
 
 /// Only the lab runs as root: under sudo the caller builds himself.

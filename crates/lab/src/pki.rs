@@ -76,10 +76,13 @@ impl Pki {
 
         let hosts = (1..=nodes).map(|k| address::segment_v4(0, address::node(k)).to_string());
         let names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", "127.0.0.1"];
-        let names = names.into_iter().chain(address::API_SERVICE).map(str::to_owned);
-        let control_plane = address::management(address::CONTROL_PLANE).to_string();
-        let mut server =
-            CertificateParams::new(names.chain(hosts).chain([control_plane]).collect::<Vec<_>>())?;
+        let own = [
+            address::management(address::CONTROL_PLANE).to_string(),
+            address::API_SERVICE_V4.to_string(),
+            address::API_SERVICE_V6.to_string(),
+        ];
+        let names: Vec<_> = names.map(str::to_owned).into_iter().chain(own).chain(hosts).collect();
+        let mut server = CertificateParams::new(names)?;
         server.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         server.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

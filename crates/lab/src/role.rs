@@ -41,3 +41,8 @@ impl Role {
 pub(crate) fn process_name(host: &str, role: Role) -> String {
     format!("{host}-{}", role.name())
 }
+
+/// The name of the process that does nothing but hold a host's mounts. It outlives all others, as a machine does.
+pub(crate) fn mounts_holder(host: &str) -> String {
+    format!("{host}-mounts")
+}

@@ -86,6 +86,9 @@ pub(crate) fn stub(mut arguments: impl Iterator<Item = OsString>) -> Result<Infa
     let state = State::open(Path::new(&argument()?))?;
     let spec: Spec = serde_json::from_slice(&fs::read(argument()?)?)?;
     state.record(&spec.name, ProcessId::current()?)?;
+    if state.is_ending() {
+        bail!("{} is not started: the lab is going", spec.name);
+    }
     nix::unistd::setsid()?;
     let namespace = Namespace::named(&spec.namespace);
     namespace.enter().with_context(|| format!("network namespace {}", spec.namespace))?;

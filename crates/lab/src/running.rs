@@ -11,9 +11,9 @@ use crate::clock;
 use crate::lab::kubectl;
 use crate::machine;
 use crate::netns::Namespace;
-use crate::node::mounts_holder;
 use crate::parts::Parts;
 use crate::process::ProcessId;
+use crate::role::mounts_holder;
 use crate::state::State;
 use crate::teardown::tear_down;
 
@@ -79,6 +79,14 @@ impl Running {
     /// Tears it down and waits until nothing is left.
     pub fn down(self) -> Result<()> {
         let Some(keeper) = self.state.keeper() else { return tear_down(&self.state) };
+        let owner = self.state.owner().filter(|owner| owner.is_alive() && !self.state.is_kept());
+        if let Some(owner) = owner {
+            bail!(
+                "lab {} belongs to process {}, and goes with it; remedy: end that",
+                self.prefix(),
+                owner.pid
+            );
+        }
         keeper.signal(Signal::SIGTERM)?;
         let deadline = clock::now() + LIMIT;
         while keeper.is_alive() {
@@ -117,6 +125,6 @@ pub(crate) fn command_inside(
     if let Some(holder) = state.recorded(&mounts_holder(host)).filter(ProcessId::is_alive) {
         command.arg(format!("--mount=/proc/{}/ns/mnt", holder.pid));
     }
-    command.arg("--").arg(program).env("PATH", parts.path());
+    command.arg("--").arg(program).envs(parts.environment());
     command
 }

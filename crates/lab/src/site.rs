@@ -86,6 +86,14 @@ impl Site {
         Ok(())
     }
 
+    /// Lets the kernel forget the processes that have ended.
+    pub(crate) fn reap(&self) {
+        for child in self.children().values_mut() {
+            // What cannot be reaped now is when the owner ends.
+            let _ = child.try_wait();
+        }
+    }
+
     fn children(&self) -> MutexGuard<'_, BTreeMap<String, Child>> {
         lock(&self.children)
     }

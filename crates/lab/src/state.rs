@@ -4,6 +4,7 @@
 //! <temporary folder>/keryx-lab/kx1/     the folder's name is the lab's prefix
 //!     owner, keeper                     "PID START-TIME" of the process that made it, of the one that watches
 //!     kept                              there once the lab shall outlive its owner
+//!     ending                            there once its teardown has begun
 //!     processes/NAME                    "PID START-TIME" of each process that the lab started
 //!     specs/NAME.json                   how each was started, to start it again
 //!     log/NAME.log                      what it said
@@ -33,11 +34,14 @@ pub(crate) struct State {
 impl State {
     /// A folder under the first free prefix; the calling process is the owner.
     pub(crate) fn create() -> Result<State> {
-        let labs = labs_folder();
-        if let Err(error) = fs::DirBuilder::new().mode(0o700).recursive(true).create(&labs) {
+        State::create_in(&labs_folder())
+    }
+
+    fn create_in(labs: &Path) -> Result<State> {
+        if let Err(error) = fs::DirBuilder::new().mode(0o700).recursive(true).create(labs) {
             bail!("{} cannot be made: {error}; KERYX_LAB_STATE may name another folder", labs.display());
         }
-        let owner = fs::metadata(&labs)?.uid();
+        let owner = fs::metadata(labs)?.uid();
         if owner != nix::unistd::geteuid().as_raw() {
             bail!("{} belongs to user {owner}; KERYX_LAB_STATE may name another folder", labs.display());
         }
@@ -73,7 +77,11 @@ impl State {
 
     /// Every lab of this host, by prefix.
     pub(crate) fn all() -> Result<Vec<State>> {
-        let entries = match fs::read_dir(labs_folder()) {
+        State::all_in(&labs_folder())
+    }
+
+    fn all_in(labs: &Path) -> Result<Vec<State>> {
+        let entries = match fs::read_dir(labs) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error).context("the labs cannot be listed"),
@@ -153,6 +161,16 @@ impl State {
         self.folder.join("kept").exists()
     }
 
+    /// From now on no process starts: one that is recorded later sees it and ends.
+    pub(crate) fn set_ending(&self) -> Result<()> {
+        fs::write(self.folder.join("ending"), "").context("the lab cannot be marked as ending")
+    }
+
+    /// True once its teardown has begun.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.folder.join("ending").exists()
+    }
+
     /// True if nobody is left to tear the lab down.
     pub(crate) fn is_orphaned(&self) -> bool {
         self.keeper().is_none() && !self.owner().is_some_and(|owner| owner.is_alive())
@@ -162,7 +180,7 @@ impl State {
     pub(crate) fn remove(&self) -> Result<()> {
         fs::remove_dir_all(&self.folder).with_context(|| format!("{} stays", self.folder.display()))?;
         // Refused while other labs are in it, which is right.
-        let _ = fs::remove_dir(labs_folder());
+        let _ = self.folder.parent().map(fs::remove_dir);
         Ok(())
     }
 
@@ -187,4 +205,61 @@ fn taken(error: &io::Error) -> bool {
 
 fn labs_folder() -> PathBuf {
     std::env::var_os("KERYX_LAB_STATE").map_or_else(|| std::env::temp_dir().join("keryx-lab"), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labs_of_one_folder_never_share_a_prefix() {
+        let labs = tempfile::tempdir().unwrap();
+        let [one, two] = [(); 2].map(|()| State::create_in(labs.path()).unwrap());
+        assert_ne!(one.prefix(), two.prefix());
+        let all = State::all_in(labs.path()).unwrap();
+        assert_eq!(all.iter().map(State::prefix).collect::<Vec<_>>(), [one.prefix(), two.prefix()]);
+    }
+
+    #[test]
+    fn a_lab_is_orphaned_only_when_owner_and_keeper_are_dead() {
+        let labs = tempfile::tempdir().unwrap();
+        let state = State::create_in(labs.path()).unwrap();
+        assert!(!state.is_orphaned(), "its owner is this test");
+        state.write_process("owner", "1 0".parse().unwrap()).unwrap();
+        assert!(state.is_orphaned(), "no process has pid 1 and that start time");
+        state.set_keeper().unwrap();
+        assert!(!state.is_orphaned(), "its keeper is this test");
+    }
+
+    #[test]
+    fn a_recorded_process_is_found_by_its_name() {
+        let labs = tempfile::tempdir().unwrap();
+        let state = State::create_in(labs.path()).unwrap();
+        let me = ProcessId::current().unwrap();
+        state.record("n1-kubelet", me).unwrap();
+        assert_eq!(state.recorded("n1-kubelet"), Some(me));
+        assert_eq!(state.recorded("n2-kubelet"), None);
+        assert_eq!(state.all_recorded(), BTreeMap::from([("n1-kubelet".to_owned(), me)]));
+    }
+
+    #[test]
+    fn the_last_lab_takes_the_folder_of_labs_with_it() {
+        let above = tempfile::tempdir().unwrap();
+        let labs = above.path().join("labs");
+        let [one, two] = [(); 2].map(|()| State::create_in(&labs).unwrap());
+        one.remove().unwrap();
+        assert!(labs.exists());
+        two.remove().unwrap();
+        assert!(!labs.exists());
+    }
+
+    #[test]
+    fn only_the_last_lines_of_a_log_are_shown() {
+        let labs = tempfile::tempdir().unwrap();
+        let state = State::create_in(labs.path()).unwrap();
+        let said: Vec<_> = (1..=40).map(|line| line.to_string()).collect();
+        fs::write(state.log("etcd"), said.join("\n")).unwrap();
+        assert_eq!(state.log_tail("etcd"), said[28..].join("\n"));
+        assert_eq!(state.log_tail("never-started"), "");
+    }
 }

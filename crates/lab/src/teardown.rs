@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::Signal;
 
@@ -27,32 +27,38 @@ const NAMESPACES: &str = "/run/netns";
 pub(crate) fn tear_down(state: &State) -> Result<()> {
     let prefix = format!("{}-", state.prefix());
     let cgroups = Cgroups::of_host()?;
-    let namespaces = namespaces(&prefix);
-    let inodes: BTreeSet<u64> = namespaces.values().copied().collect();
+    state.set_ending()?;
     let deadline = clock::now() + LIMIT;
     loop {
-        let left = processes(state, &prefix, &cgroups, &inodes)?;
-        for process in &left {
+        // Listed in every round: what the owner had begun when it was killed may end a moment later.
+        let namespaces = namespaces(&prefix);
+        let inodes = namespaces.values().copied().collect();
+        let processes = processes(state, &prefix, &cgroups, &inodes)?;
+        for process in &processes {
             process.signal(Signal::SIGKILL)?;
         }
-        // The kernel lets go of a cgroup a little after its last process.
-        let removed = if left.is_empty() { cgroups.remove(&prefix) } else { Ok(()) };
-        if left.is_empty() && removed.is_ok() {
-            break;
+        if processes.is_empty() {
+            // The kernel lets go of a cgroup a little after its last process.
+            let removed = cgroups.remove(&prefix);
+            namespaces.keys().try_for_each(|name| delete(name))?;
+            if removed.is_ok() && namespaces.is_empty() && state.remove().is_ok() {
+                return Ok(());
+            }
         }
         if clock::now() > deadline {
-            let pids: Vec<_> = left.iter().map(|process| process.pid).collect();
-            bail!("lab {} stays: processes {pids:?} cannot be killed, cgroups {removed:?}", state.prefix());
+            let pids: Vec<_> = processes.iter().map(|process| process.pid).collect();
+            let (cgroups, folder) = (cgroups.remove(&prefix), state.remove());
+            bail!("lab {} stays: processes {pids:?}, cgroups {cgroups:?}, folder {folder:?}", state.prefix());
         }
         std::thread::sleep(PAUSE);
     }
-    for name in namespaces.keys() {
-        let path = Path::new(NAMESPACES).join(name);
-        // Not mounted if the lab died while it was making the namespace.
-        let _ = umount2(&path, MntFlags::MNT_DETACH);
-        fs::remove_file(&path)?;
-    }
-    state.remove()
+}
+
+fn delete(namespace: &str) -> Result<()> {
+    let path = Path::new(NAMESPACES).join(namespace);
+    // Not mounted if the lab died while it was making the namespace.
+    let _ = umount2(&path, MntFlags::MNT_DETACH);
+    fs::remove_file(&path).with_context(|| format!("{} stays", path.display()))
 }
 
 /// The namespaces of a lab by name, each with the inode that `/proc/PID/ns/net` shows for its processes.

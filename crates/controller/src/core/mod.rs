@@ -366,8 +366,12 @@ impl Core {
             && !changes.is_empty()
             && let Err(error) = ledger.write(&changes).await
         {
-            warn!("{:#}; reading the ledger again", anyhow::Error::from(error));
+            warn!("{error}; reading the ledger again");
             self.ledger = None;
+            // Nothing of this turn is carried out; all of it is decided again from what the ledger then says.
+            for (subject, _) in &jobs {
+                self.in_flight.remove(subject);
+            }
             self.take_over_at = Some(clock::now() + RETRY);
             return;
         }

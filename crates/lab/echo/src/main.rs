@@ -22,7 +22,8 @@ struct Identity {
 impl Identity {
     fn from_environment() -> Identity {
         let named = |variable: &str| env::var(variable).ok().filter(|value| !value.is_empty());
-        let host_name = || fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().into());
+        let host_name =
+            || fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().into());
         Identity {
             pod: named("POD_NAME").or_else(host_name).unwrap_or_else(|| "-".into()),
             node: named("NODE_NAME").unwrap_or_else(|| "-".into()),
@@ -46,9 +47,9 @@ fn main() -> ExitCode {
 /// Binds both sockets before it serves either, so that an answered TCP probe means that UDP is served too.
 fn serve() -> io::Result<Infallible> {
     let text = env::var("PORT").unwrap_or_else(|_| "8080".into());
-    let port = text
-        .parse()
-        .map_err(|_| io::Error::other(format!("PORT={text} is not a port number: give one from 1 to 65535")))?;
+    let port = text.parse().map_err(|_| {
+        io::Error::other(format!("PORT={text} is not a port number: give one from 1 to 65535"))
+    })?;
     let identity = Arc::new(Identity::from_environment());
     let datagrams = udp::bind(port)?;
     let connections = tcp::bind(port)?;
@@ -64,8 +65,8 @@ mod tests {
     #[test]
     fn an_ipv4_client_of_a_dual_stack_socket_is_shown_as_ipv4() {
         let identity = Identity { pod: "p".into(), node: "n".into() };
-        let line =
-            identity.line("[::ffff:192.0.2.7]:40000".parse().unwrap(), "[::ffff:192.0.2.1]:80".parse().unwrap());
+        let line = identity
+            .line("[::ffff:192.0.2.7]:40000".parse().unwrap(), "[::ffff:192.0.2.1]:80".parse().unwrap());
         assert_eq!(line, "pod=p node=n client=192.0.2.7:40000 local=192.0.2.1:80\n");
     }
 

@@ -168,6 +168,9 @@ impl Batch {
     }
 
     /// Appends a rule to a chain. The sets and chains that it names must be there, or earlier in the batch.
+    ///
+    /// # Panics
+    /// If a field is compared with a value of another length.
     pub fn add_rule(&mut self, table: &str, chain: &str, expressions: &[Expression]) {
         let name = format!("add rule to chain {chain} in table {table}");
         let flags = libc::NLM_F_CREATE | libc::NLM_F_APPEND;

@@ -5,8 +5,8 @@ use super::encode::Encoder;
 /// One step of a rule. A rule's steps run in order until one does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expression {
-    /// Holds if the field compares so with `value`: as many bytes as the field has (else [`super::Batch::add_rule`]
-    /// panics), in network byte order, but in the host's for [`Field::OutputInterfaceType`].
+    /// Holds if the field compares so with `value`, which has as many bytes as the field, in network byte order (for
+    /// [`Field::OutputInterfaceType`] in the host's).
     Compare {
         /// The field on the left side.
         field: Field,
@@ -27,7 +27,7 @@ pub enum Expression {
     Counter,
     /// Ends the rule.
     Verdict(Verdict),
-    /// Discards the packet and answers it. The kernel answers no reset, no ICMP error and no later fragment.
+    /// Discards the packet and answers it. The kernel answers no reset, no ICMP error and no fragment.
     Reject(Reject),
 }
 
