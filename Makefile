@@ -15,7 +15,7 @@ images := target
 runner = CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER
 sudo = $(or $(shell command -v sudo),$(error the lab makes network namespaces, which only root may: \
 	run this as root, or install sudo))
-environment = KERYX_LAB_CACHE=$(KERYX_LAB_CACHE) KERYX_IMAGES=$(CURDIR)/$(images) KEEP=$(KEEP)
+environment = KERYX_LAB_CACHE=$(KERYX_LAB_CACHE) KERYX_IMAGES=$(CURDIR)/$(images) KEEP=$(KEEP) METALLB_BIN=$(METALLB_BIN)
 as_root = env $(environment) $(if $(filter 0,$(shell id -u)),,$(runner)="$(sudo) -E env $(environment)")
 
 # Steps that more than one target takes. (A recipe that calls make again would run even under `make -n`.)
@@ -34,7 +34,7 @@ endef
 .PHONY: list
 list:
 	@echo 'Targets:'
-	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST)) | sort
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST)) | sort
 
 .PHONY: check
 check: ## Format, lints, pure tests and the rules of the house; no root, under 2 minutes when warm
@@ -55,7 +55,7 @@ test: host-tools ## Everything once: check, then the lab tests on a real cluster
 	$(build_images)
 	built=$$SECONDS
 	$(checks)
-	$(as_root) cargo test --workspace --test cluster
+	$(as_root) cargo test --workspace --test wire --test cluster
 
 .PHONY: image
 image: ## Build static release programs and pack them as OCI archives: target/keryx-image.tar, echo-image.tar
@@ -70,6 +70,18 @@ demo: host-tools ## Show Keryx at work on a cluster in network namespaces (root)
 	@$(lab_tools)
 	$(build_images)
 	$(as_root) cargo run -q -p keryx-tests --bin keryx-demo
+
+.PHONY: soak
+soak: host-tools ## What is long: 500 Services under a controller that is killed (root); SOAK_ROUNDS, SOAK_SEED
+	@$(lab_tools)
+	$(build_images)
+	$(as_root) cargo run -q -p keryx-tests --bin keryx-soak
+
+.PHONY: bench-latency
+bench-latency: host-tools ## Time from create to status, first ARP and first answer (root); METALLB_BIN adds MetalLB beside it
+	@$(lab_tools)
+	$(build_images)
+	$(as_root) cargo run -q -p keryx-benches --bin bench-latency
 
 .PHONY: lab-up
 lab-up: host-tools ## Bring up a lab of three nodes and a client without Keryx (root), and say how to play with it

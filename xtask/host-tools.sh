@@ -19,6 +19,11 @@ need mount mount
 need nsenter util-linux
 # Static programs need the C library as an archive.
 [ -e "$(gcc -print-file-name=libc.a 2>/dev/null || true)" ] || missing+=(libc6-dev)
+# The lab unpacks Debian packages; without package lists they cannot be found.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! compgen -G '/var/lib/apt/lists/*Packages*' >/dev/null; then
+  say "reading the package lists ..."
+  apt-get update -q >/dev/null || fail "apt-get update failed" "see its message above"
+fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 command -v apt-get >/dev/null ||

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use keryx_tests::app::{gateway, load_balancer, service};
-use keryx_tests::keryx::RANGE_V4;
+use keryx_tests::keryx::{NAMESPACE, RANGE_V4};
 use keryx_tests::{Keryx, Space};
 use serde_json::json;
 
@@ -57,20 +57,7 @@ fn bad_range(keryx: &Keryx) -> Result<()> {
     let space = Space::new(keryx, "addresses-bad")?;
     let _ranges =
         Ranges::set(keryx, &[("range-global", RANGE_V4), ("range-elsewhere", "10.98.0.9-10.98.0.1")])?;
-    let events = keryx.lab.kubectl(&["-n", "keryx-system", "get", "events", "-o", "json"]);
-    drop(events);
-    let seen = keryx_tests::wait::until("an event on the ConfigMap", || {
-        let text = keryx.lab.kubectl(&["-n", "keryx-system", "get", "events", "-o", "json"])?;
-        let events: serde_json::Value = serde_json::from_str(&text)?;
-        let found = events["items"].as_array().and_then(|items| {
-            items
-                .iter()
-                .find(|e| e["involvedObject"]["name"] == "keryx" && e["reason"] == "InvalidKey")
-                .cloned()
-        });
-        Ok(found)
-    })?;
-    let message = seen["message"].as_str().unwrap_or_default();
+    let (_, message) = Space::existing(keryx, NAMESPACE).event("InvalidKey")?;
     ensure!(message.contains("range-elsewhere"), "the key is not named: {message}");
     space.apply(service("web", "web", 80, load_balancer()))?;
     space.service_address("web").map(drop)

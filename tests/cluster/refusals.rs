@@ -46,11 +46,8 @@ fn missing_backend(keryx: &Keryx) -> Result<()> {
     let (reason, message) = space.condition(("tcproute", "web"), path, ("ResolvedRefs", "False"))?;
     ensure!(reason == "BackendNotFound" && message.contains("refusal-backend/web"), "{reason}: {message}");
     space.condition(("tcproute", "web"), path, ("Accepted", "True"))?;
-    let events = space.wait_for("events", "", "an event on the route", |events| {
-        let mut items = events["items"].as_array()?.iter();
-        items.find(|event| event["reason"] == "BackendNotFound").cloned()
-    })?;
-    ensure!(events["type"] == "Warning", "{events}");
+    let (type_, told) = space.event("BackendNotFound")?;
+    ensure!(type_ == "Warning" && told == message, "{type_}: {told}");
     space.apply(service("web", "web", 80, json!({})))?;
     space.condition(("tcproute", "web"), path, ("ResolvedRefs", "True"))?;
     let address = space.gateway_address("edge")?;

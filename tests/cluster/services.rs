@@ -46,9 +46,9 @@ fn announced(keryx: &Keryx) -> Result<()> {
     let address = space.service_address("web")?;
     for form in [ArpOperation::Request, ArpOperation::Reply] {
         let seen = capture.wait_for(
-            |event| match event.packet {
-                Packet::Arp(arp) => arp.is_gratuitous() && arp.operation == form && address == arp.sender_ip,
-                _ => false,
+            |event| {
+                let Packet::Arp(arp) = event.packet else { return false };
+                arp.is_gratuitous() && arp.operation == form && address == arp.sender_ip
             },
             Duration::from_secs(10),
         );

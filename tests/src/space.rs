@@ -76,6 +76,20 @@ impl<'a> Space<'a> {
         })
     }
 
+    /// Waits for an event with this reason in the namespace, and returns its type and message.
+    ///
+    /// # Errors
+    /// There never is one.
+    pub fn event(&self, reason: &str) -> Result<(String, String)> {
+        let text = |event: &Value, field: &str| event[field].as_str().unwrap_or_default().to_owned();
+        wait::until(&format!("an event {reason}"), || {
+            let events: Value = serde_json::from_str(&self.kubectl(&["get", "events", "-o", "json"])?)?;
+            let items = events["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let found = items.iter().find(|event| event["reason"] == reason);
+            Ok(found.map(|event| (text(event, "type"), text(event, "message"))))
+        })
+    }
+
     /// Waits until a condition of an object has this status, and returns its reason and message. `path` leads to the
     /// list of conditions, such as `/status/conditions`.
     ///

@@ -1,6 +1,8 @@
 //! The manifests as a cluster would read them: every document fits its Kubernetes type, and what one document names
 //! stands in another.
 
+#![expect(clippy::unwrap_used, reason = "a test program: an unwrap that fails is the failure")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! The rules of the house, applied to this repository.
 
+#![expect(clippy::unwrap_used, reason = "a test program: an unwrap that fails is the failure")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

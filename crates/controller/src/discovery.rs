@@ -1,6 +1,8 @@
 //! Which Gateway API kinds the cluster serves, in which version and from which release. CRDs come and go while Keryx
 //! runs: a watch on their metadata says when to ask again.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use keryx_api::gateway_api::{BUNDLE_VERSION_ANNOTATION, GROUP, RouteKind};
 use kube::Client;
@@ -42,6 +44,33 @@ impl Served {
         })
     }
 
+    /// What to believe of `self`, as discovered, given the CRDs that stand, and whether it is settled. Discovery lags:
+    /// for a moment after a CRD came, and after the API server started, it lacks kinds that exist. To take that for
+    /// their end would give up every address of their objects. So a kind goes with its CRD only, and a kind whose CRD
+    /// stands keeps what was known of it (`before`) until discovery has it.
+    pub(crate) fn with_crds(mut self, crds: &BTreeSet<String>, before: &Self) -> (Self, bool) {
+        let stands = |plural: &str| crds.contains(&format!("{plural}.{GROUP}"));
+        let mut settled = true;
+        let gateways = stands("gateways") && stands("gatewayclasses");
+        let flags = [
+            (&mut self.gateways, gateways, before.gateways),
+            (&mut self.reference_grants, stands("referencegrants"), before.reference_grants),
+        ];
+        for (served, stands, before) in flags {
+            settled &= *served == stands;
+            *served = stands && (*served || before);
+        }
+        let versions = [
+            (&mut self.tcp_routes, stands("tcproutes"), before.tcp_routes),
+            (&mut self.udp_routes, stands("udproutes"), before.udp_routes),
+        ];
+        for (served, stands, before) in versions {
+            settled &= served.is_some() == stands;
+            *served = served.or(before).filter(|_| stands);
+        }
+        (self, settled)
+    }
+
     /// The version of `kind` to use.
     pub(crate) fn route_version(&self, kind: RouteKind) -> Option<&'static str> {
         match kind {
@@ -68,4 +97,42 @@ pub(crate) fn is_gateway_api(crd: &PartialObjectMeta<CustomResourceDefinition>) 
 /// The release that a CRD came from.
 pub(crate) fn bundle_version(crd: &PartialObjectMeta<CustomResourceDefinition>) -> Option<String> {
     crd.annotations().get(BUNDLE_VERSION_ANNOTATION).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crds(plurals: &[&str]) -> BTreeSet<String> {
+        plurals.iter().map(|plural| format!("{plural}.{GROUP}")).collect()
+    }
+
+    fn everything() -> Served {
+        Served {
+            gateways: true,
+            reference_grants: true,
+            tcp_routes: Some("v1"),
+            udp_routes: Some("v1alpha2"),
+        }
+    }
+
+    const ALL: [&str; 5] = ["gateways", "gatewayclasses", "referencegrants", "tcproutes", "udproutes"];
+
+    #[test]
+    fn a_kind_that_discovery_lacks_for_a_moment_stays_while_its_crd_stands() {
+        assert_eq!(Served::default().with_crds(&crds(&ALL), &everything()), (everything(), false));
+    }
+
+    #[test]
+    fn a_kind_goes_with_its_crd_even_if_discovery_still_has_it() {
+        assert_eq!(everything().with_crds(&crds(&[]), &everything()), (Served::default(), false));
+        assert_eq!(Served::default().with_crds(&crds(&[]), &everything()), (Served::default(), true));
+    }
+
+    #[test]
+    fn a_crd_that_is_not_served_yet_is_waited_for() {
+        let without_routes = Served { tcp_routes: None, ..everything() };
+        assert_eq!(without_routes.clone().with_crds(&crds(&ALL), &without_routes), (without_routes, false));
+        assert_eq!(everything().with_crds(&crds(&ALL), &Served::default()), (everything(), true));
+    }
 }

@@ -1,6 +1,8 @@
 //! What to write so that a generated object (clone, anchor, exposure) is stored as wanted, and nothing if it already is.
 //! Only the fields that Keryx decides are compared; what the API server filled in stays as it is.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceSpec};
 use keryx_api::names;
 use kube::ResourceExt as _;
@@ -40,11 +42,18 @@ pub(crate) fn service(stored: Option<&Service>, wanted: Service) -> Result<Chang
         return Ok(Change::Delete);
     }
     let mut target = stored.clone();
-    target.metadata.labels = wanted.metadata.labels;
-    target.metadata.annotations = wanted.metadata.annotations;
+    // What admission or other tools add stays: to take it away would begin a fight without end.
+    merge(&mut target.metadata.labels, wanted.metadata.labels);
+    merge(&mut target.metadata.annotations, wanted.metadata.annotations);
     target.metadata.owner_references = wanted.metadata.owner_references;
     overlay(target.spec.get_or_insert_default(), wanted.spec.unwrap_or_default());
     Ok(if target == *stored { Change::None } else { Change::Put(Box::new(target)) })
+}
+
+fn merge(stored: &mut Option<BTreeMap<String, String>>, wanted: Option<BTreeMap<String, String>>) {
+    if let Some(wanted) = wanted {
+        stored.get_or_insert_default().extend(wanted);
+    }
 }
 
 /// Puts what is wanted over what is stored. Of the fields that the API server defaults, an absent one means "as
@@ -139,6 +148,14 @@ mod tests {
         assert_eq!(target.spec.as_ref().unwrap().selector, wanted().spec.unwrap().selector);
         assert_eq!(target.spec.unwrap().cluster_ip.as_deref(), Some("10.96.0.9"));
         assert_eq!(target.metadata.resource_version.as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn labels_that_others_add_are_no_difference() {
+        let mut stored = defaulted(wanted());
+        stored.metadata.labels.as_mut().unwrap().insert("policy.example/team".into(), "a".into());
+        stored.metadata.annotations.as_mut().unwrap().insert("audit.example/seen".into(), "yes".into());
+        assert_eq!(service(Some(&stored), wanted()), Ok(Change::None));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -12,6 +13,10 @@ use keryx_daemon::connect::brief;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
+use tokio::time::timeout;
+
+/// Longest wait for a write: the controller does nothing else meanwhile.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Entries to write: `Some` claims, `None` frees.
 pub(crate) type Changes = BTreeMap<IpAddr, Option<LedgerEntry>>;
@@ -38,6 +43,9 @@ pub(crate) enum LedgerError {
     /// The block changed since it was read: another controller writes.
     #[error("another controller wrote ledger block {0}")]
     Conflict(String),
+    /// The API server is silent; the outcome is unknown.
+    #[error("no answer to a write of the ledger")]
+    NoAnswer,
     /// The API server refused, or the outcome is unknown.
     #[error("failed to write ledger block {block}: {message}")]
     Request {
@@ -73,7 +81,7 @@ impl Ledger {
         Ok((ledger, entries, damaged))
     }
 
-    /// Writes `changes`, one request per block, all at once.
+    /// Writes `changes`, one request per block, all at once. Takes at most 10 seconds.
     pub(crate) async fn write(&mut self, changes: &Changes) -> Result<(), LedgerError> {
         let mut blocks: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
         for (address, entry) in changes {
@@ -81,7 +89,8 @@ impl Ledger {
             blocks.entry(block_name(*address)).or_default().insert(data_key(*address), value);
         }
         let writes = blocks.iter().map(|(name, data)| self.write_block(name, data));
-        let versions = try_join_all(writes).await?;
+        let versions =
+            timeout(WRITE_LIMIT, try_join_all(writes)).await.map_err(|_| LedgerError::NoAnswer)??;
         self.versions.extend(versions);
         Ok(())
     }

@@ -131,7 +131,10 @@ pub(crate) fn status(service: &Service, verdict: &Verdict, now: &Time) -> Option
     let generation = service.metadata.generation.unwrap_or_default();
     let conditions =
         conditions::merge(&stored_conditions, &wanted, &[names::CONDITION_ASSIGNED], generation, now);
-    let ingress = wanted_ingress(service, &addresses);
+    let ingress = match verdict {
+        Verdict::NotOurs => foreign_ingress(service),
+        Verdict::Assigned { .. } | Verdict::Refused { .. } => wanted_ingress(service, &addresses),
+    };
     let same = conditions == stored_conditions && ingress == self::ingress(service);
     let status = json!({ "conditions": conditions, "loadBalancer": { "ingress": ingress } });
     (!same).then_some(status)
@@ -149,6 +152,14 @@ fn wanted_ingress(service: &Service, addresses: &[IpAddr]) -> Vec<LoadBalancerIn
         entry
     };
     addresses.iter().map(entry).collect()
+}
+
+/// What stands in the ingress and is not ours by the mark.
+fn foreign_ingress(service: &Service) -> Vec<LoadBalancerIngress> {
+    let marked = mark(service).map(|assigned| assigned.addresses).unwrap_or_default();
+    let marked: Vec<String> = marked.iter().map(ToString::to_string).collect();
+    let is_ours = |entry: &LoadBalancerIngress| entry.ip.as_ref().is_some_and(|ip| marked.contains(ip));
+    ingress(service).into_iter().filter(|entry| !is_ours(entry)).collect()
 }
 
 fn ingress(service: &Service) -> Vec<LoadBalancerIngress> {

@@ -6,12 +6,14 @@ use std::time::Duration;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use keryx_api::gateway_api::{Gateway, GatewayClass, ReferenceGrant, Route, RouteKind};
 use keryx_api::names;
+use keryx_daemon::connect::brief;
 use keryx_daemon::watch::{self, Change};
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tracing::warn;
 
 use crate::args::Args;
@@ -22,6 +24,10 @@ use crate::discovery::{self, Served};
 const WATCH_TIMEOUT_SECS: u32 = 60;
 /// Pause before discovery is asked again: a CRD is told by its watch before its kind is served.
 const DISCOVERY_RETRY: Duration = Duration::from_millis(500);
+/// How often discovery is asked again after a CRD changed.
+const DISCOVERY_TRIES: u32 = 60;
+/// Longest wait for discovery.
+const DISCOVERY_LIMIT: Duration = Duration::from_secs(10);
 /// CRD changes that may wait.
 const CRD_CHANGES_MAX: usize = 256;
 
@@ -53,28 +59,45 @@ async fn follow_crds(client: Client, sender: mpsc::Sender<Input>) {
     let mut bundle_versions: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut kinds =
         Kinds { client: client.clone(), sender: sender.clone(), served: None, running: BTreeMap::new() };
-    let mut retry = false;
+    // Nothing is known before the first list of CRDs.
+    let mut listed = false;
+    let mut tries_left = 0;
     loop {
-        let concerned = tokio::select! {
-            change = crds.recv() => match change {
-                Some(change) => note(&mut bundle_versions, change) || kinds.served.is_none(),
-                None => return,
-            },
-            () = tokio::time::sleep(DISCOVERY_RETRY), if retry => true,
-        };
-        if !concerned {
+        tokio::select! {
+            change = crds.recv() => {
+                let Some(change) = change else { return };
+                listed |= matches!(change, Change::Reset(_));
+                if !note(&mut bundle_versions, change) {
+                    continue;
+                }
+                tries_left = DISCOVERY_TRIES;
+            }
+            () = tokio::time::sleep(DISCOVERY_RETRY), if tries_left > 0 => tries_left -= 1,
+        }
+        if !listed {
             continue;
         }
-        match Served::discover(&client).await {
-            Ok(served) => {
-                // Known CRDs that are not served yet will be in a moment.
-                retry = !bundle_versions.is_empty() && !served.gateways;
-                let bundle_version = bundle_versions.values().flatten().max().cloned();
-                kinds.follow(served, bundle_version).await;
+        match timeout(DISCOVERY_LIMIT, Served::discover(&client)).await {
+            Ok(Ok(discovered)) => {
+                let crds = bundle_versions.keys().cloned().collect();
+                let (served, settled) = discovered.with_crds(&crds, &kinds.served());
+                if settled {
+                    tries_left = 0;
+                }
+                // At the start there is nothing to go on with, so what is not settled yet is waited for. A CRD may
+                // also serve no version that Keryx knows, for ever.
+                if settled || kinds.served.is_some() || tries_left == 0 {
+                    let bundle_version = bundle_versions.values().flatten().max().cloned();
+                    kinds.follow(served, bundle_version).await;
+                }
             }
-            Err(error) => {
-                warn!(%error, "failed to ask which Gateway API kinds are served, trying again");
-                retry = true;
+            Ok(Err(error)) => {
+                warn!("failed to ask which Gateway API kinds are served, trying again: {}", brief(&error));
+                tries_left = DISCOVERY_TRIES;
+            }
+            Err(_) => {
+                warn!("failed to ask which Gateway API kinds are served, trying again: no answer");
+                tries_left = DISCOVERY_TRIES;
             }
         }
     }
@@ -116,6 +139,11 @@ struct Kinds {
 }
 
 impl Kinds {
+    /// What is served as far as is known.
+    fn served(&self) -> Served {
+        self.served.as_ref().map(|(served, _)| served.clone()).unwrap_or_default()
+    }
+
     async fn follow(&mut self, served: Served, bundle_version: Option<String>) {
         let before = self.served.replace((served.clone(), bundle_version.clone()));
         if before.as_ref() == self.served.as_ref() {
@@ -157,6 +185,8 @@ impl Kinds {
     {
         if let Some(running) = self.running.remove(kind) {
             running.abort();
+            // What it was about to send must not come after what is told here. That it was aborted is no news.
+            let _aborted = running.await;
         }
         if served {
             let watch = watch::run(api(self.client.clone()), config(), wrap, self.sender.clone());

@@ -1,6 +1,9 @@
 //! Carries out what was decided for one subject: its steps in order, each with the resourceVersion it was decided from.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use keryx_api::gateway_api::{Gateway, GatewayClass, Route, RouteKind};
 use keryx_api::names;
 use keryx_daemon::connect::brief;
@@ -10,9 +13,13 @@ use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use crate::index::{Key, Subject};
+
+/// Longest wait for the answer to one request: a connection that died unseen must not keep a subject for ever.
+const REQUEST_LIMIT: Duration = Duration::from_secs(15);
 
 /// One write.
 pub(crate) enum Step {
@@ -78,8 +85,13 @@ pub(crate) struct StatusPatch {
 pub(crate) enum Stored {
     /// A Service.
     Service(Box<Service>),
-    /// A Service that is gone.
-    NoService(Box<Service>),
+    /// A Service is gone.
+    NoService {
+        /// Which.
+        key: Key,
+        /// Its UID.
+        uid: String,
+    },
     /// An exposure.
     Exposure(Box<ConfigMap>),
     /// The exposure of that key is gone.
@@ -122,31 +134,50 @@ impl Writer {
     /// Carries out `steps`. The first that fails ends the sequence, because later steps build on earlier ones.
     pub(crate) async fn run(&self, subject: Subject, steps: Vec<Step>) -> Report {
         let mut report = Report { subject, stored: Vec::new(), refused: None, failed: false };
-        for step in steps {
+        for mut step in steps {
+            refer_to_last(&mut step, &report.stored);
             let put =
                 if let Step::PutService(service) = &step { Some(Key::of(&service.metadata)) } else { None };
-            match self.step(step).await {
-                Ok(stored) => report.stored.extend(stored),
-                Err(kube::Error::Api(status)) if matches!(status.code, 403 | 422) && put.is_some() => {
-                    report.refused = put.map(|key| (key, status.message.clone()));
-                    break;
+            let outcome = match timeout(REQUEST_LIMIT, self.step(step)).await {
+                Ok(Ok(stored)) => {
+                    report.stored.extend(stored);
+                    continue;
                 }
-                Err(kube::Error::Api(status)) if status.code == 404 => {
-                    debug!(subject = %report.subject, "object is gone already: {}", status.message);
-                }
-                Err(error) => {
-                    let conflict = matches!(&error, kube::Error::Api(status) if status.code == 409);
-                    if conflict {
-                        debug!(subject = %report.subject, "object changed meanwhile: {}", brief(&error));
-                    } else {
-                        warn!(subject = %report.subject, "write failed, trying again: {}", brief(&error));
-                    }
+                Ok(Err(error)) => refusal(&error, put.is_some()),
+                Err(_) => Refusal::Failed("no answer".to_owned()),
+            };
+            match outcome {
+                Refusal::Gone(message) => {
+                    // The watch is about to tell it; until then a decision would only repeat itself.
+                    debug!(subject = %report.subject, "object is gone already: {message}");
                     report.failed = true;
-                    break;
+                    continue;
+                }
+                Refusal::Rejected(message) => report.refused = put.map(|key| (key, message)),
+                Refusal::Conflict(message) => {
+                    debug!(subject = %report.subject, "object changed meanwhile: {message}");
+                    report.failed = true;
+                }
+                Refusal::Failed(message) => {
+                    warn!(subject = %report.subject, "write failed, trying again: {message}");
+                    report.failed = true;
                 }
             }
+            break;
         }
         report
+    }
+
+    /// Publishes an event and does not wait for it: a courtesy must not hold up a status.
+    fn publish(&self, about: ObjectReference, event: Event) {
+        let recorder = self.recorder.clone();
+        tokio::spawn(async move {
+            match timeout(REQUEST_LIMIT, recorder.publish(&event, &about)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => warn!("failed to publish an event: {}", brief(&error)),
+                Err(_) => warn!("failed to publish an event: no answer"),
+            }
+        });
     }
 
     async fn step(&self, step: Step) -> kube::Result<Option<Stored>> {
@@ -159,14 +190,14 @@ impl Writer {
                 let api: Api<Service> = Api::namespaced(self.client.clone(), &patch.key.namespace);
                 Ok(Some(Stored::Service(Box::new(patch_status(&api, patch).await?))))
             }
-            Step::DeleteService { key, uid } => self.delete_service(&key, uid).await,
+            Step::DeleteService { key, uid } => self.delete_service(key, uid).await,
             Step::PutExposure(exposure) => {
                 let stored = put(&self.namespaced(&exposure.metadata.namespace), *exposure).await?;
                 Ok(Some(Stored::Exposure(Box::new(stored))))
             }
             Step::DeleteExposure(key) => {
                 let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &key.namespace);
-                api.delete(&key.name, &DeleteParams::default()).await?;
+                unless_gone(api.delete(&key.name, &DeleteParams::default()).await)?;
                 Ok(Some(Stored::NoExposure(key)))
             }
             Step::Finalizers { key, resource_version, finalizers } => {
@@ -191,24 +222,21 @@ impl Writer {
                 Ok(Some(Stored::Route(kind, Box::new(patch_status(&api, patch).await?))))
             }
             Step::Notify { about, event } => {
-                // An event is a courtesy: its failure must not hold up a status.
-                if let Err(error) = self.recorder.publish(&event, &about).await {
-                    warn!(%error, "failed to publish an event");
-                }
+                self.publish(*about, *event);
                 Ok(None)
             }
         }
     }
 
-    async fn delete_service(&self, key: &Key, uid: String) -> kube::Result<Option<Stored>> {
+    async fn delete_service(&self, key: Key, uid: String) -> kube::Result<Option<Stored>> {
         let api: Api<Service> = Api::namespaced(self.client.clone(), &key.namespace);
-        let preconditions = Preconditions { uid: Some(uid), resource_version: None };
+        let preconditions = Preconditions { uid: Some(uid.clone()), resource_version: None };
         let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         // The API answers with the object that is being deleted, or with a bare status.
-        let gone = api.delete(&key.name, &parameters).await?.left();
-        Ok(gone
-            .filter(|service| service.metadata.finalizers.is_none())
-            .map(|s| Stored::NoService(Box::new(s))))
+        let answer = unless_gone(api.delete(&key.name, &parameters).await)?;
+        let going =
+            answer.and_then(|answer| answer.left()).filter(|service| service.metadata.finalizers.is_some());
+        Ok(Some(going.map_or(Stored::NoService { key, uid }, |service| Stored::Service(Box::new(service)))))
     }
 
     fn namespaced<K>(&self, namespace: &Option<String>) -> Api<K>
@@ -217,6 +245,74 @@ impl Writer {
         K::DynamicType: Default,
     {
         Api::namespaced(self.client.clone(), namespace.as_deref().unwrap_or_default())
+    }
+}
+
+/// Why a write was not done.
+#[derive(Debug, PartialEq, Eq)]
+enum Refusal {
+    /// The object does not exist.
+    Gone(String),
+    /// Quota or admission do not let this object in.
+    Rejected(String),
+    /// The object is another version than was thought.
+    Conflict(String),
+    /// Anything else.
+    Failed(String),
+}
+
+/// What an error means for a write, which is a `put` of a generated Service or something else.
+fn refusal(error: &kube::Error, put: bool) -> Refusal {
+    let message = brief(error);
+    let kube::Error::Api(status) = error else { return Refusal::Failed(message) };
+    match status.code {
+        404 => Refusal::Gone(message),
+        409 if status.reason == "Conflict" => Refusal::Conflict(message),
+        // A webhook may answer with any code of the client's, 400 if it names none; these are not about the object.
+        401 | 408 | 409 | 410 | 429 => Refusal::Failed(message),
+        400..500 if put => Refusal::Rejected(message),
+        _ => Refusal::Failed(message),
+    }
+}
+
+/// The answer to a deletion; `None` if there was nothing to delete, which is as good.
+fn unless_gone<T>(answer: kube::Result<T>) -> kube::Result<Option<T>> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives a status patch without a version that of its object as a step before has just stored it.
+fn refer_to_last(step: &mut Step, stored: &[Stored]) {
+    let (patch, find): (_, fn(&Stored) -> Option<&ObjectMeta>) = match step {
+        Step::ServiceStatus(patch) => {
+            (
+                patch,
+                |stored| if let Stored::Service(service) = stored { Some(&service.metadata) } else { None },
+            )
+        }
+        Step::GatewayStatus(patch) => {
+            (
+                patch,
+                |stored| if let Stored::Gateway(gateway) = stored { Some(&gateway.metadata) } else { None },
+            )
+        }
+        Step::PutService(_)
+        | Step::DeleteService { .. }
+        | Step::PutExposure(_)
+        | Step::DeleteExposure(_)
+        | Step::Finalizers { .. }
+        | Step::ClassStatus(_)
+        | Step::RouteStatus { .. }
+        | Step::Notify { .. } => return,
+    };
+    let of_key = |metadata: &&ObjectMeta| Key::of(metadata) == patch.key;
+    if patch.resource_version.is_empty()
+        && let Some(metadata) = stored.iter().rev().filter_map(find).find(of_key)
+    {
+        patch.resource_version = metadata.resource_version.clone().unwrap_or_default();
     }
 }
 
@@ -245,4 +341,56 @@ where
     };
     let body = json!({ "metadata": metadata, "status": patch.status });
     api.patch_status(&patch.key.name, &PatchParams::default(), &Patch::Merge(&body)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn error(code: u16, reason: &str) -> kube::Error {
+        kube::Error::Api(Box::new(Status { code, reason: reason.into(), ..Status::failure("no", reason) }))
+    }
+
+    #[test]
+    fn what_quota_and_admission_reject_is_told_apart_from_what_may_work_next_time() {
+        let cases = [
+            (403, "Forbidden", Refusal::Rejected("no".into())),
+            (422, "Invalid", Refusal::Rejected("no".into())),
+            (400, "BadRequest", Refusal::Rejected("no".into())),
+            (404, "NotFound", Refusal::Gone("no".into())),
+            (409, "Conflict", Refusal::Conflict("no".into())),
+            (409, "AlreadyExists", Refusal::Failed("no".into())),
+            (429, "TooManyRequests", Refusal::Failed("no".into())),
+            (401, "Unauthorized", Refusal::Failed("no".into())),
+            (500, "InternalError", Refusal::Failed("no".into())),
+        ];
+        for (code, reason, wanted) in cases {
+            assert_eq!(refusal(&error(code, reason), true), wanted, "{code} {reason}");
+        }
+        assert_eq!(refusal(&error(403, "Forbidden"), false), Refusal::Failed("no".into()), "a status");
+    }
+
+    #[test]
+    fn a_status_after_a_write_is_valid_for_what_that_write_stored_only() {
+        let mut service = Service::default();
+        service.metadata.namespace = Some("apps".into());
+        service.metadata.name = Some("web".into());
+        service.metadata.resource_version = Some("7".into());
+        let stored = [Stored::Service(Box::new(service))];
+        let patch = |name: &str, version: &str| {
+            let mut step = Step::ServiceStatus(StatusPatch {
+                key: Key::new("apps", name),
+                resource_version: version.into(),
+                status: Value::Null,
+            });
+            refer_to_last(&mut step, &stored);
+            let Step::ServiceStatus(patch) = step else { panic!("another step") };
+            patch.resource_version
+        };
+        assert_eq!(patch("web", ""), "7");
+        assert_eq!(patch("web", "5"), "5");
+        assert_eq!(patch("other", ""), "");
+    }
 }

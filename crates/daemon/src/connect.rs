@@ -7,6 +7,9 @@ use anyhow::Context as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+/// Longest silence on a connection.
+const SILENCE_MAX: Duration = Duration::from_secs(90);
+
 /// A client from `kubeconfig` if given, else from the KUBECONFIG variable or the Pod's service account.
 ///
 /// # Errors
@@ -23,8 +26,8 @@ pub async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
         None => Config::infer().await.context("found no kubeconfig and no service account")?,
     };
     config.connect_timeout = Some(Duration::from_secs(5));
-    // Watches are idle for long; a dead connection shows by the watch's own timeout.
-    config.read_timeout = None;
+    // A connection that died unseen must not hold up a list for ever. Watches end sooner by their own timeout.
+    config.read_timeout = Some(SILENCE_MAX);
     Client::try_from(config).context("failed to set up the API client")
 }
 

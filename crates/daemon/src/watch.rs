@@ -2,13 +2,22 @@
 
 use std::fmt::Debug;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures::StreamExt as _;
+use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
+
+/// The first pause after a watch broke.
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// A watch that has stood this long begins with the first pause again.
+const PAUSE_RESET: Duration = Duration::from_secs(30);
 
 /// What a watch tells of one kind.
 #[derive(Debug)]
@@ -40,7 +49,7 @@ pub async fn run_stream<K: Resource + Clone, I>(
     wrap: impl Fn(Change<K>) -> I,
     sender: mpsc::Sender<I>,
 ) {
-    let mut stream = pin!(stream.default_backoff());
+    let mut stream = pin!(stream.backoff(ResetTimerBackoff::new(Pauses(PAUSE_MIN), PAUSE_RESET)));
     let mut list = Vec::new();
     while let Some(event) = stream.next().await {
         let change = match event {
@@ -70,8 +79,42 @@ pub async fn run_stream<K: Resource + Clone, I>(
     }
 }
 
-/// Managed fields are often larger than the object itself, and nobody here reads them.
-fn trimmed<K: Resource>(mut object: K) -> K {
+/// Pauses between tries of a watch that is broken, each twice the one before. Short ones: as long as a watch is down, its
+/// reader decides on what was.
+struct Pauses(Duration);
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let pause = self.0;
+        self.0 = (pause * 2).min(PAUSE_MAX);
+        Some(pause)
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.0 = PAUSE_MIN;
+    }
+}
+
+/// The object without its managed fields, which are often larger than the rest and which nobody here reads.
+pub fn trimmed<K: Resource>(mut object: K) -> K {
     object.meta_mut().managed_fields = None;
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_few_seconds_and_begin_anew() {
+        let mut pauses = Pauses(PAUSE_MIN);
+        let taken: Vec<u128> = pauses.by_ref().take(7).map(|pause| pause.as_millis()).collect();
+        assert_eq!(taken, [200, 400, 800, 1600, 3200, 5000, 5000]);
+        pauses.reset();
+        assert_eq!(pauses.next(), Some(PAUSE_MIN));
+    }
 }

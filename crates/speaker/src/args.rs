@@ -13,18 +13,18 @@ use keryx_daemon::logging::LogFormat;
 /// guard ports that no Service serves). It writes nothing to the cluster.
 #[derive(Debug, Parser)]
 #[command(name = "keryx-speaker", version, max_term_width = 110)]
-pub(crate) struct Args {
+pub struct Args {
     /// Kubeconfig file; without it the KUBECONFIG environment variable, else the Pod's service account
     #[arg(long, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<PathBuf>,
+    pub kubeconfig: Option<PathBuf>,
 
     /// Name of the Node that this speaker runs on
     #[arg(long, env = "NODE_NAME", value_name = "NAME")]
-    pub(crate) node_name: String,
+    pub node_name: String,
 
     /// Namespace of the exposures and of the speakers' Pods
     #[arg(long, env = "KERYX_NAMESPACE", value_name = "NAMESPACE", default_value = names::NAMESPACE)]
-    pub(crate) namespace: String,
+    pub namespace: String,
 
     /// Where /metrics, /healthz and /readyz listen; keep it on loopback
     #[arg(
@@ -33,16 +33,16 @@ pub(crate) struct Args {
         value_name = "ADDRESS",
         default_value = "127.0.0.1:7472"
     )]
-    pub(crate) metrics_bind_address: SocketAddr,
+    pub metrics_bind_address: SocketAddr,
 
     /// Announce on this interface only; repeat for several. Default: every interface whose prefix contains the
     /// address, else the one with the node's InternalIP
     #[arg(long = "interface", env = "KERYX_INTERFACES", value_name = "NAME", value_delimiter = ',')]
-    pub(crate) interfaces: Vec<String>,
+    pub interfaces: Vec<String>,
 
     /// Form of the log lines on standard error; RUST_LOG sets the level (default info)
     #[arg(long, env = "KERYX_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
-    pub(crate) log_format: LogFormat,
+    pub log_format: LogFormat,
 }
 
 #[cfg(test)]

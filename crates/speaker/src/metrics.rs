@@ -8,30 +8,30 @@ use prometheus_client::registry::Registry;
 
 /// Why a VIP is not announced here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct ReasonLabels {
+pub struct ReasonLabels {
     /// Code of the plan's reason.
-    pub(crate) reason: &'static str,
+    pub reason: &'static str,
 }
 
 /// All metrics of the speaker.
 #[derive(Clone, Default)]
-pub(crate) struct Metrics {
+pub struct Metrics {
     /// VIPs that this node announces.
-    pub(crate) vips_announced: Gauge,
+    pub vips_announced: Gauge,
     /// VIPs that it does not, by reason.
-    pub(crate) vips_skipped: Family<ReasonLabels, Gauge>,
+    pub vips_skipped: Family<ReasonLabels, Gauge>,
     /// VIPs of the plan for which no interface of this node is fit.
-    pub(crate) vips_without_interface: Gauge,
+    pub vips_without_interface: Gauge,
     /// ARP requests for an announced VIP.
-    pub(crate) arp_requests: Counter,
+    pub arp_requests: Counter,
     /// Answers to them.
-    pub(crate) arp_replies: Counter,
+    pub arp_replies: Counter,
     /// Gratuitous ARP frames.
-    pub(crate) arp_gratuitous: Counter,
+    pub arp_gratuitous: Counter,
     /// Failures to send a frame or open a socket.
-    pub(crate) packet_errors: Counter,
+    pub packet_errors: Counter,
     /// Failures to write the guard's rules.
-    pub(crate) guard_errors: Counter,
+    pub guard_errors: Counter,
 }
 
 impl Metrics {

@@ -8,9 +8,9 @@ use keryx_plan::Plan;
 /// The plan and what a driver needs beside it. Published whole: only the latest state counts, so a slow driver can
 /// neither hold up the others nor pile up work.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Orders {
+pub struct Orders {
     /// What to announce and to guard.
-    pub(crate) plan: Arc<Plan>,
+    pub plan: Arc<Plan>,
     /// The Node's InternalIPs.
-    pub(crate) internal_ips: Vec<IpAddr>,
+    pub internal_ips: Vec<IpAddr>,
 }

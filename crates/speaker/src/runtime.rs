@@ -16,10 +16,11 @@ use keryx_plan::{Decision, Index, NodeName};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::{mpsc, watch as state};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::args::Args;
-use crate::drivers;
+use crate::drivers::{self, gate::Guarded};
 use crate::metrics::{Metrics, ReasonLabels};
 use crate::orders::Orders;
 
@@ -38,27 +39,31 @@ enum Input {
 }
 
 /// Runs the speaker until a stop signal.
-pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+pub async fn run(args: Args) -> anyhow::Result<()> {
     let stop = stop::on_signal()?;
     let client = connect::client(args.kubeconfig.as_deref()).await?;
     let (metrics, registry) = Metrics::new();
     let ready = Ready::default();
     let (orders, orders_seen) = state::channel(Orders::default());
+    let (guarded, guarded_seen) = state::channel(None);
+    let (announce, announce_seen) = state::channel(Orders::default());
 
     let layer2 = drivers::layer2::start(
-        orders_seen.clone(),
+        announce_seen,
         args.interfaces.iter().cloned().collect(),
         metrics.clone(),
         stop.clone(),
     )?;
-    let guard = tokio::spawn(drivers::guard::run(orders_seen, metrics.clone(), stop.clone()));
+    tokio::spawn(drivers::gate::run(orders_seen.clone(), guarded_seen, announce, ready.clone()));
+    let guard_stop = CancellationToken::new();
+    let guard = tokio::spawn(guard(orders_seen, guarded, metrics.clone(), guard_stop.clone()));
 
-    let app = endpoints::probes(ready.clone()).merge(endpoints::metrics(Arc::new(registry)));
+    let app = endpoints::probes(ready).merge(endpoints::metrics(Arc::new(registry)));
     let bind = Bind { address: args.metrics_bind_address, flag: "--metrics-bind-address" };
     let served = endpoints::serve(bind, app);
 
     let inputs = watch_all(&client, &args.namespace);
-    let core = Core::new(NodeName::from(args.node_name.as_str()), orders, metrics, ready);
+    let core = Core::new(NodeName::from(args.node_name.as_str()), orders, metrics);
     info!(node = args.node_name, "speaker started");
     tokio::select! {
         outcome = served => outcome?,
@@ -66,10 +71,25 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         () = stop.cancelled() => info!("stopping"),
     }
     stop.cancel();
+    // The guard stands for as long as anything is announced.
+    let withdrawn = tokio::task::spawn_blocking(move || layer2.join()).await?;
+    guard_stop.cancel();
     guard.await.context("the guard driver panicked")?;
-    tokio::task::spawn_blocking(move || layer2.join())
-        .await?
-        .map_err(|_| anyhow::anyhow!("the layer 2 driver panicked"))
+    withdrawn.map_err(|_| anyhow::anyhow!("the layer 2 driver panicked"))
+}
+
+/// Runs the guard from the first plan on: until then the table of the speaker before this one is the best there is.
+async fn guard(
+    mut orders: state::Receiver<Orders>,
+    guarded: state::Sender<Guarded>,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
+    tokio::select! {
+        _ = orders.changed() => {}
+        () = stop.cancelled() => {}
+    }
+    drivers::guard::run(orders, guarded, metrics, stop).await;
 }
 
 fn watch_all(client: &Client, namespace: &str) -> mpsc::Receiver<Input> {
@@ -97,15 +117,24 @@ struct Core {
     /// Kinds that have not sent their first full list yet. Until then nothing is announced: a plan from half a
     /// cluster could be any plan.
     unsynced: BTreeSet<&'static str>,
+    /// Whether there has been a plan.
+    planned: bool,
     orders: state::Sender<Orders>,
     metrics: Metrics,
-    ready: Ready,
 }
 
 impl Core {
-    fn new(me: NodeName, orders: state::Sender<Orders>, metrics: Metrics, ready: Ready) -> Self {
+    fn new(me: NodeName, orders: state::Sender<Orders>, metrics: Metrics) -> Self {
         let unsynced = BTreeSet::from(["Service", "EndpointSlice", "Node", "Pod", "ConfigMap"]);
-        Self { me, index: Index::default(), internal_ips: Vec::new(), unsynced, orders, metrics, ready }
+        Self {
+            me,
+            index: Index::default(),
+            internal_ips: Vec::new(),
+            unsynced,
+            planned: false,
+            orders,
+            metrics,
+        }
     }
 
     async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
@@ -204,11 +233,11 @@ impl Core {
         }
     }
 
-    /// Computes what changed, and tells the drivers if that is anything.
+    /// Computes what changed, and tells the drivers if that is anything. The first plan is told even if it is empty.
     fn publish(&mut self) {
         let changes = self.index.update(&self.me);
-        self.ready.set();
-        if changes.is_empty() && self.orders.borrow().internal_ips == self.internal_ips {
+        let first = !std::mem::replace(&mut self.planned, true);
+        if !first && changes.is_empty() && self.orders.borrow().internal_ips == self.internal_ips {
             return;
         }
         debug!(groups = changes.groups_computed, "plan changed");

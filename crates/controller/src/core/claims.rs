@@ -8,7 +8,8 @@ use k8s_openapi::api::core::v1::{Node, Service};
 use keryx_api::gateway_api::Gateway;
 use keryx_api::ledger::{LedgerEntry, OwnerKind as LedgerKind};
 use keryx_ipam::{
-    Allocator, Assignment, Change, Claim, Owner, OwnerId, OwnerKind, Pool, Reason, Request, ReservedWhy,
+    Allocator, Assignment, Change, Claim, Family, Owner, OwnerId, OwnerKind, Pool, Reason, Request,
+    ReservedWhy,
 };
 use kube::ResourceExt as _;
 use tracing::warn;
@@ -52,6 +53,19 @@ impl Claims {
             let pool = pools.first().map_or(POOL_UNKNOWN, String::as_str);
             if !known && self.observe(address, owner.clone(), pool) {
                 self.unwritten.insert(address, Some(entry(&owner, pool)));
+            }
+        }
+    }
+
+    /// Frees what the owner holds beside an address of the same family that its status shows: a change of address
+    /// that was not carried through. Which of the two would be kept is else left to chance.
+    pub(crate) fn forget_unshown(&mut self, owner: &OwnerId, shown: &[IpAddr]) {
+        let (seen, unseen): (Vec<Claim>, Vec<Claim>) =
+            self.held(owner).into_iter().partition(|claim| shown.contains(&claim.address));
+        for claim in unseen {
+            let family = Family::of(claim.address);
+            if seen.iter().any(|other| Family::of(other.address) == family) {
+                self.forget(claim.address);
             }
         }
     }

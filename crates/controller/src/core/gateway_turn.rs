@@ -11,16 +11,17 @@ use keryx_api::gateway_api::{Gateway, Route, RouteKind};
 use keryx_api::names;
 use keryx_gateway::addresses::{self, AddressState, Demand, RefusalReason, WantedAddress};
 use keryx_gateway::conditions::Wanted;
+use keryx_gateway::reason::NO_RESOURCES;
 use keryx_gateway::{Inputs, Outcome, RouteOutcome, attach, decide, status};
 use keryx_ipam::{Claim, Families, Family, OwnerKind, Reason, Request};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 use super::claims::{gateway_owner, owner_id};
-use super::{Core, notice};
+use super::{Core, RETRY_REFUSED, notice};
 use crate::clock;
 use crate::generated::{self, Change};
-use crate::index::{Key, RouteId};
+use crate::index::{Key, RouteId, Subject};
 use crate::services::{self, Verdict};
 use crate::writer::{StatusPatch, Step};
 
@@ -76,6 +77,10 @@ impl Core {
             .collect();
         let (addresses, surplus) = self.gateway_addresses(gateway, &attached);
         let outcome = self.decide_gateway(gateway, &attached, &addresses);
+        if self.refused.contains_key(key) || outcome.conditions.iter().any(|c| c.reason == NO_RESOURCES) {
+            // Quota that is freed and a name that is given up concern nothing that is watched for this Gateway.
+            self.pace.retry(Subject::Gateway(key.clone()), clock::now() + RETRY_REFUSED);
+        }
 
         let mut steps = Vec::new();
         steps.extend(self.finalizer_step(key, gateway, &outcome));
@@ -181,8 +186,8 @@ impl Core {
             .chain(&outcome.anchor)
             .map(|service| (Key::of(&service.metadata), service))
             .collect();
-        let unwanted = |service: &Arc<Service>| !wanted.contains_key(&Key::of(&service.metadata));
-        steps.extend(self.generated_of(key).iter().filter(|service| unwanted(service)).map(delete));
+        let unwanted = |service: &&Arc<Service>| !wanted.contains_key(&Key::of(&service.metadata));
+        steps.extend(self.generated_of(key).iter().filter(unwanted).filter_map(delete));
         let mark = (!outcome.addresses.is_empty())
             .then(|| Verdict::Assigned { assigned: self.mark_of(gateway, &outcome.addresses), unmet: None });
         let mut unwritable = false;
@@ -192,7 +197,7 @@ impl Core {
             }
             let stored = self.index.services.find(&service_key).cloned();
             match generated::service(stored.as_deref(), service.clone()) {
-                Ok(Change::Delete) => steps.extend(stored.iter().map(delete)),
+                Ok(Change::Delete) => steps.extend(stored.iter().filter_map(delete)),
                 Ok(Change::Put(target)) => {
                     let status = status_of(&target, &mark);
                     steps.push(Step::PutService(target));
@@ -326,17 +331,16 @@ impl Core {
         if self.index.exposures.get(&self.settings.namespace, &name).is_some() {
             steps.push(Step::DeleteExposure(Key::new(&self.settings.namespace, name)));
         }
-        steps.extend(self.generated_of(key).iter().map(delete));
-        if !steps.is_empty() {
+        let generated = self.generated_of(key);
+        steps.extend(generated.iter().filter_map(delete));
+        // One that is going, and is held up by somebody's finalizer, is waited for: the watch tells when it is gone.
+        if !steps.is_empty() || !generated.is_empty() {
             return steps;
         }
-        let gone = gateway.is_none_or(|gateway| gateway.metadata.deletion_timestamp.is_some());
-        if gone {
-            let ids: Vec<RouteId> = self.index.references.routes_of_gateway(key).cloned().collect();
-            for (kind, route) in ids {
-                if let Some(route) = self.index.routes(kind).find(&route) {
-                    steps.extend(self.route_steps(key, kind, route, None));
-                }
+        let ids: Vec<RouteId> = self.index.references.routes_of_gateway(key).cloned().collect();
+        for (kind, route) in ids {
+            if let Some(route) = self.index.routes(kind).find(&route) {
+                steps.extend(self.route_steps(key, kind, route, None));
             }
         }
         steps.extend(gateway.and_then(|gateway| self.finalizers(key, gateway, false)));
@@ -403,6 +407,9 @@ fn status_step(key: Key, resource_version: String, status: Value) -> Step {
     Step::ServiceStatus(StatusPatch { key, resource_version, status })
 }
 
-fn delete(service: &Arc<Service>) -> Step {
-    Step::DeleteService { key: Key::of(&service.metadata), uid: service.uid().unwrap_or_default() }
+/// The step that deletes a Service; none if it is going already.
+fn delete(service: &Arc<Service>) -> Option<Step> {
+    let step =
+        Step::DeleteService { key: Key::of(&service.metadata), uid: service.uid().unwrap_or_default() };
+    service.metadata.deletion_timestamp.is_none().then_some(step)
 }

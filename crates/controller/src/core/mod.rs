@@ -12,7 +12,9 @@
 
 mod claims;
 mod gateway_turn;
+mod pace;
 mod service_turn;
+mod take_over;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,15 +37,16 @@ use crate::discovery::Served;
 use crate::index::{Index, Key, Subject};
 use crate::ledger::Ledger;
 use crate::metrics::{Metrics, PoolLabels, WriteLabels, WriteOutcome};
-use crate::services::{self, ServicePolicy};
-use crate::writer::{Report, StatusPatch, Step, Stored, Writer};
-use claims::{Claims, gateway_owner, service_owner};
+use crate::services::ServicePolicy;
+use crate::writer::{Report, StatusPatch, Step, Writer};
+use claims::Claims;
+use pace::Pace;
 
 /// Changes taken in before a turn, so that a burst costs one ledger write.
 const BATCH_MAX: usize = 1024;
 /// Subjects whose writes may be under way at once.
 const WRITES_MAX: usize = 32;
-/// Pause before a subject whose writes failed is decided again.
+/// Pause before the ledger is read again after a failure.
 const RETRY: Duration = Duration::from_millis(500);
 /// Pause before a refused object is tried again: quota that is freed sends no event.
 const RETRY_REFUSED: Duration = Duration::from_secs(10);
@@ -109,7 +112,7 @@ pub(crate) struct Core {
     /// When to read the ledger again after a failure.
     take_over_at: Option<Instant>,
     in_flight: BTreeSet<Subject>,
-    retries: BTreeSet<(Instant, Subject)>,
+    pace: Pace,
     /// Generated Services that could not be written, by Gateway.
     refused: BTreeMap<Key, BTreeMap<Key, String>>,
 }
@@ -141,7 +144,7 @@ impl Core {
             claims: Claims::default(),
             take_over_at: None,
             in_flight: BTreeSet::new(),
-            retries: BTreeSet::new(),
+            pace: Pace::default(),
             refused: BTreeMap::new(),
         }
     }
@@ -150,8 +153,9 @@ impl Core {
     pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         let mut batch = Vec::new();
         loop {
-            let retries = self.retries.first().map(|(at, _)| *at);
-            let wake = retries.into_iter().chain(self.take_over_at).min();
+            // Who does not lead has nothing to take over, however long that has been due.
+            let take_over = self.take_over_at.filter(|_| self.leading && self.unsynced.is_empty());
+            let wake = self.pace.next().into_iter().chain(take_over).min();
             tokio::select! {
                 received = inputs.recv_many(&mut batch, BATCH_MAX) => if received == 0 { return },
                 () = sleep_until(wake) => {}
@@ -183,6 +187,8 @@ impl Core {
                 self.synced("Node", &change);
                 if self.index.nodes_changed(change) {
                     self.claims.reserve_node_addresses(self.index.nodes.iter().map(|(_, node)| node));
+                    let waiting = self.claims.waiting().clone();
+                    self.index.dirty.extend(waiting);
                 }
             }
             Input::Ranges(change) => self.apply_ranges(change),
@@ -242,6 +248,7 @@ impl Core {
         self.metrics.leading.set(i64::from(leading));
         if !leading {
             self.ledger = None;
+            self.take_over_at = None;
         }
     }
 
@@ -285,8 +292,9 @@ impl Core {
 
     fn apply_report(&mut self, report: Report) {
         self.in_flight.remove(&report.subject);
+        // What was stored is known before the watch tells it, so that nothing is written twice.
         for stored in report.stored {
-            self.apply_stored(stored);
+            self.index.stored(stored);
         }
         let outcome = if report.failed {
             WriteOutcome::Failed
@@ -296,41 +304,29 @@ impl Core {
             WriteOutcome::Stored
         };
         self.metrics.writes.get_or_create(&WriteLabels { outcome }).inc();
-        let now = clock::now();
-        if let (Some((service, message)), Subject::Gateway(gateway)) = (report.refused, &report.subject) {
-            self.refused.entry(gateway.clone()).or_default().insert(service, message);
-            self.index.dirty.insert(report.subject.clone());
-            self.retries.insert((now + RETRY_REFUSED, report.subject));
-        } else if report.failed {
-            self.retries.insert((now + RETRY, report.subject));
-        } else {
-            self.index.dirty.insert(report.subject);
-        }
-    }
-
-    /// What was stored is known before the watch tells it, so that nothing is written twice.
-    fn apply_stored(&mut self, stored: Stored) {
-        match stored {
-            Stored::Service(object) => self.index.services_changed(Change::Apply(object)),
-            Stored::NoService(object) => self.index.services_changed(Change::Delete(object)),
-            Stored::Exposure(object) => self.index.exposures_changed(Change::Apply(object)),
-            Stored::NoExposure(key) => self.index.exposure_deleted(&key),
-            Stored::Gateway(object) => self.index.gateways_changed(Change::Apply(object)),
-            Stored::Class(object) => self.index.classes_changed(Change::Apply(object)),
-            Stored::Route(kind, object) => self.index.routes_changed(kind, Change::Apply(object)),
+        match report.refused {
+            Some((service, message)) if matches!(report.subject, Subject::Gateway(_)) => {
+                if let Subject::Gateway(gateway) = &report.subject {
+                    self.refused.entry(gateway.clone()).or_default().insert(service, message);
+                }
+                self.index.dirty.insert(report.subject);
+            }
+            _ => {
+                if self.pace.wrote(&report.subject, report.failed, clock::now()) {
+                    self.index.dirty.insert(report.subject);
+                } else if let Some(rounds) = self.pace.restless(&report.subject) {
+                    warn!(subject = %report.subject, rounds, "its writes do not come to an end; slowing down");
+                }
+            }
         }
     }
 
     fn retry_due(&mut self, now: Instant) {
-        while let Some((at, _)) = self.retries.first()
-            && *at <= now
-        {
-            if let Some((_, subject)) = self.retries.pop_first() {
-                if let Subject::Gateway(gateway) = &subject {
-                    self.refused.remove(gateway);
-                }
-                self.index.dirty.insert(subject);
+        for subject in self.pace.take_due(now) {
+            if let Subject::Gateway(gateway) = &subject {
+                self.refused.remove(gateway);
             }
+            self.index.dirty.insert(subject);
         }
     }
 
@@ -343,15 +339,17 @@ impl Core {
         let mut jobs = Vec::new();
         // A decision can free an address that another waits for; so go on until nothing more comes of it.
         loop {
-            let in_flight = &self.in_flight;
-            let batch: Vec<Subject> =
-                self.index.dirty.extract_if(.., |subject| !in_flight.contains(subject)).collect();
+            let (in_flight, pace) = (&self.in_flight, &self.pace);
+            let may_go = |subject: &Subject| !in_flight.contains(subject) && !pace.is_held(subject);
+            let batch: Vec<Subject> = self.index.dirty.extract_if(.., |subject| may_go(subject)).collect();
             if batch.is_empty() {
                 break;
             }
             for subject in self.oldest_first(batch) {
                 let steps = self.decide(&subject);
-                if !steps.is_empty() {
+                if steps.is_empty() {
+                    self.pace.settled(&subject);
+                } else {
                     self.in_flight.insert(subject.clone());
                     jobs.push((subject, steps));
                 }
@@ -369,8 +367,9 @@ impl Core {
             warn!("{error}; reading the ledger again");
             self.ledger = None;
             // Nothing of this turn is carried out; all of it is decided again from what the ledger then says.
-            for (subject, _) in &jobs {
-                self.in_flight.remove(subject);
+            for (subject, _) in jobs {
+                self.in_flight.remove(&subject);
+                self.index.dirty.insert(subject);
             }
             self.take_over_at = Some(clock::now() + RETRY);
             return;
@@ -399,56 +398,6 @@ impl Core {
             // The loop ends only with the process.
             let _ended = reports.send(Input::Written(report)).await;
         });
-    }
-
-    /// Reads the ledger and all statuses, and looks at everything anew. Says whether that worked.
-    async fn take_over(&mut self) -> bool {
-        let loaded = Ledger::load(self.client.clone(), &self.settings.namespace).await;
-        let (ledger, entries, damaged) = match loaded {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                warn!(%error, "failed to read the ledger, trying again");
-                self.take_over_at = Some(clock::now() + RETRY);
-                return false;
-            }
-        };
-        info!(claims = entries.len(), "leading; the ledger is read");
-        self.take_over_at = None;
-        self.claims = Claims::default();
-        for damaged in damaged {
-            warn!(place = damaged.place, "ledger entry cannot be read; its address is not given to anybody");
-            self.claims.withhold(damaged.address);
-        }
-        self.use_ranges();
-        self.claims.reserve_node_addresses(self.index.nodes.iter().map(|(_, node)| node));
-        self.claims.observe_ledger(entries);
-        self.observe_statuses();
-        self.ledger = Some(ledger);
-        self.index.mark_all();
-        let owners = self.claims.owners();
-        self.index.dirty.extend(owners);
-        true
-    }
-
-    /// Addresses that stand in a status of ours are claims, also if the ledger lost them.
-    fn observe_statuses(&mut self) {
-        for (_, service) in self.index.services.iter() {
-            if self.settings.services.serves(service)
-                && !crate::index::is_generated(service)
-                && let Some(mark) = services::mark(service)
-            {
-                self.claims.observe_status(service_owner(service), &mark.addresses, &mark.pools);
-            }
-        }
-        for (_, gateway) in self.index.gateways.iter() {
-            let class = self.index.classes.get("", &gateway.spec.gateway_class_name);
-            if class.is_none_or(|class| class.spec.controller_name != self.settings.controller_name) {
-                continue;
-            }
-            let addresses = gateway.status.iter().flat_map(|status| status.addresses.iter().flatten());
-            let addresses: Vec<_> = addresses.filter_map(|address| address.value.parse().ok()).collect();
-            self.claims.observe_status(gateway_owner(gateway), &addresses, &[]);
-        }
     }
 
     /// Owners that wait longest come first.

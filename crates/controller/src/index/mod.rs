@@ -20,6 +20,8 @@ use kube::ResourceExt as _;
 pub(crate) use references::{References, RouteId};
 pub(crate) use store::{Changed, Store};
 
+use crate::writer::Stored;
+
 /// What can be decided about, each by itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
@@ -88,16 +90,58 @@ impl Index {
     }
 
     pub(crate) fn services_changed(&mut self, change: Change<Service>) {
-        for Changed { key, old, new } in changes(&mut self.services, change) {
-            for service in old.iter().chain(&new) {
-                self.dirty.insert(subject_of(&key, service));
-                self.references.note_generated(&key, service, false);
+        for changed in changes(&mut self.services, change) {
+            self.mark_service(changed);
+        }
+    }
+
+    fn mark_service(&mut self, Changed { key, old, new }: Changed<Service>) {
+        for service in old.iter().chain(&new) {
+            self.dirty.insert(subject_of(&key, service));
+            self.references.note_generated(&key, service, false);
+        }
+        if let Some(service) = &new {
+            self.references.note_generated(&key, service, true);
+        }
+        let gateways = self.references.gateways_of_backend(&key);
+        self.dirty.extend(gateways.into_iter().map(Subject::Gateway));
+    }
+
+    /// Takes in what an own write left, unless the watch has told more meanwhile.
+    pub(crate) fn stored(&mut self, stored: Stored) {
+        match stored {
+            Stored::Service(object) => {
+                self.services
+                    .note_written(*object)
+                    .into_iter()
+                    .for_each(|changed| self.mark_service(changed));
             }
-            if let Some(service) = &new {
-                self.references.note_generated(&key, service, true);
+            Stored::NoService { key, uid } => {
+                let changed = self.services.note_deleted(&key, Some(&uid));
+                changed.into_iter().for_each(|changed| self.mark_service(changed));
             }
-            let gateways = self.references.gateways_of_backend(&key);
-            self.dirty.extend(gateways.into_iter().map(Subject::Gateway));
+            Stored::Exposure(object) => {
+                let changed = self.exposures.note_written(*object);
+                changed.into_iter().for_each(|changed| self.mark_exposure(changed));
+            }
+            Stored::NoExposure(key) => {
+                let uid = self.exposures.find(&key).and_then(|object| object.uid());
+                let changed = self.exposures.note_deleted(&key, uid.as_deref());
+                changed.into_iter().for_each(|changed| self.mark_exposure(changed));
+            }
+            Stored::Gateway(object) => {
+                self.gateways
+                    .note_written(*object)
+                    .into_iter()
+                    .for_each(|changed| self.mark_gateway(changed));
+            }
+            Stored::Class(object) => {
+                self.classes.note_written(*object).into_iter().for_each(|changed| self.mark_class(changed));
+            }
+            Stored::Route(kind, object) => {
+                let changed = self.routes_mut(kind).note_written(*object);
+                changed.into_iter().for_each(|changed| self.mark_route(kind, changed));
+            }
         }
     }
 
@@ -113,41 +157,60 @@ impl Index {
         }
     }
 
-    /// Takes in Nodes; says whether any address may have changed.
+    /// Takes in Nodes; says whether any address or Pod range may have changed.
     pub(crate) fn nodes_changed(&mut self, change: Change<Node>) -> bool {
-        let addresses = |node: &Option<Arc<Node>>| {
-            node.as_ref().and_then(|node| node.status.as_ref()).and_then(|status| status.addresses.clone())
+        let own = |node: &Option<Arc<Node>>| {
+            let addresses = node
+                .as_ref()
+                .and_then(|node| node.status.as_ref())
+                .and_then(|status| status.addresses.clone());
+            let ranges =
+                node.as_ref().and_then(|node| node.spec.as_ref()).and_then(|spec| spec.pod_cidrs.clone());
+            (addresses, ranges)
         };
-        changes(&mut self.nodes, change)
-            .iter()
-            .any(|changed| addresses(&changed.old) != addresses(&changed.new))
+        changes(&mut self.nodes, change).iter().any(|changed| own(&changed.old) != own(&changed.new))
     }
 
     pub(crate) fn classes_changed(&mut self, change: Change<GatewayClass>) {
-        for Changed { key, .. } in changes(&mut self.classes, change) {
-            let of_class =
-                self.gateways.iter().filter(|(_, gateway)| gateway.spec.gateway_class_name == key.name);
-            let marks: Vec<Subject> = of_class.map(|(key, _)| Subject::Gateway(key.clone())).collect();
-            self.dirty.extend(marks);
-            self.dirty.insert(Subject::Class(key.name));
+        for changed in changes(&mut self.classes, change) {
+            self.mark_class(changed);
         }
+    }
+
+    fn mark_class(&mut self, Changed { key, .. }: Changed<GatewayClass>) {
+        let of_class =
+            self.gateways.iter().filter(|(_, gateway)| gateway.spec.gateway_class_name == key.name);
+        let marks: Vec<Subject> = of_class.map(|(key, _)| Subject::Gateway(key.clone())).collect();
+        self.dirty.extend(marks);
+        self.dirty.insert(Subject::Class(key.name));
     }
 
     pub(crate) fn gateways_changed(&mut self, change: Change<Gateway>) {
-        for Changed { key, .. } in changes(&mut self.gateways, change) {
-            self.dirty.insert(Subject::Gateway(key));
+        for changed in changes(&mut self.gateways, change) {
+            self.mark_gateway(changed);
         }
     }
 
+    fn mark_gateway(&mut self, Changed { key, .. }: Changed<Gateway>) {
+        self.dirty.insert(Subject::Gateway(key));
+    }
+
     pub(crate) fn routes_changed(&mut self, kind: RouteKind, change: Change<Route>) {
-        let store = match kind {
+        for changed in changes(self.routes_mut(kind), change) {
+            self.mark_route(kind, changed);
+        }
+    }
+
+    fn routes_mut(&mut self, kind: RouteKind) -> &mut Store<Route> {
+        match kind {
             RouteKind::Tcp => &mut self.tcp_routes,
             RouteKind::Udp => &mut self.udp_routes,
-        };
-        for Changed { key, old, new } in changes(store, change) {
-            let concerned = self.references.replace_route(kind, &key, old.as_deref(), new.as_deref());
-            self.dirty.extend(concerned.into_iter().map(Subject::Gateway));
         }
+    }
+
+    fn mark_route(&mut self, kind: RouteKind, Changed { key, old, new }: Changed<Route>) {
+        let concerned = self.references.replace_route(kind, &key, old.as_deref(), new.as_deref());
+        self.dirty.extend(concerned.into_iter().map(Subject::Gateway));
     }
 
     pub(crate) fn grants_changed(&mut self, change: Change<ReferenceGrant>) {
@@ -157,22 +220,19 @@ impl Index {
         }
     }
 
-    /// Takes in that an exposure is gone.
-    pub(crate) fn exposure_deleted(&mut self, key: &Key) {
-        if let Some(object) = self.exposures.find(key).cloned() {
-            self.exposures_changed(Change::Delete(Box::new(object.as_ref().clone())));
+    pub(crate) fn exposures_changed(&mut self, change: Change<ConfigMap>) {
+        for changed in changes(&mut self.exposures, change) {
+            self.mark_exposure(changed);
         }
     }
 
-    pub(crate) fn exposures_changed(&mut self, change: Change<ConfigMap>) {
-        for Changed { old, new, .. } in changes(&mut self.exposures, change) {
-            self.dirty.extend(old.iter().chain(&new).filter_map(gateway_of));
-        }
+    fn mark_exposure(&mut self, Changed { old, new, .. }: Changed<ConfigMap>) {
+        self.dirty.extend(old.iter().chain(&new).filter_map(gateway_of));
     }
 }
 
 /// Applies a change to its store.
-fn changes<K: kube::Resource>(store: &mut Store<K>, change: Change<K>) -> Vec<Changed<K>> {
+fn changes<K: kube::Resource + Clone>(store: &mut Store<K>, change: Change<K>) -> Vec<Changed<K>> {
     match change {
         Change::Apply(object) => store.apply(*object).into_iter().collect(),
         Change::Delete(object) => store.delete(&object).into_iter().collect(),

@@ -20,15 +20,17 @@ pub(crate) struct Changed<K> {
 #[derive(Debug)]
 pub(crate) struct Store<K> {
     objects: BTreeMap<Key, Arc<K>>,
+    /// The newest version that the watch has told of, deletions included. What is older and not here is gone.
+    horizon: u128,
 }
 
 impl<K> Default for Store<K> {
     fn default() -> Self {
-        Self { objects: BTreeMap::new() }
+        Self { objects: BTreeMap::new(), horizon: 0 }
     }
 }
 
-impl<K: Resource> Store<K> {
+impl<K: Resource + Clone> Store<K> {
     /// The object, if it exists.
     pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&Arc<K>> {
         self.objects.get(&Key::new(namespace, name))
@@ -53,25 +55,38 @@ impl<K: Resource> Store<K> {
             .collect()
     }
 
-    /// Takes in an object; `None` if it is not newer than what is here.
+    /// Takes in what the watch tells; `None` if it is not newer than what is here, or gone since.
     pub(crate) fn apply(&mut self, object: K) -> Option<Changed<K>> {
-        let key = Key::of(object.meta());
-        if self.objects.get(&key).is_some_and(|here| !is_newer(&object, here.as_ref())) {
-            return None;
-        }
-        let new = Arc::new(object);
-        let old = self.objects.insert(key.clone(), Arc::clone(&new));
-        Some(Changed { key, old, new: Some(new) })
+        let changed = self.note_written(object.clone());
+        self.horizon = self.horizon.max(version(&object).unwrap_or_default());
+        changed
     }
 
-    /// Drops an object; `None` if another of its name stands here already.
-    pub(crate) fn delete(&mut self, object: &K) -> Option<Changed<K>> {
+    /// Takes in the answer to an own write. The watch may have told more meanwhile, even that the object is gone: then
+    /// `None`.
+    pub(crate) fn note_written(&mut self, object: K) -> Option<Changed<K>> {
         let key = Key::of(object.meta());
-        if self.objects.get(&key)?.uid() != object.uid() {
+        let is_news = match (self.objects.get(&key), version(&object)) {
+            (Some(here), incoming) => is_newer(incoming, version(here.as_ref())),
+            (None, Some(incoming)) => incoming > self.horizon,
+            (None, None) => true,
+        };
+        is_news.then(|| self.insert(key, object))
+    }
+
+    /// Drops an object that the watch tells to be gone; `None` if another of its name stands here already.
+    pub(crate) fn delete(&mut self, object: &K) -> Option<Changed<K>> {
+        self.horizon = self.horizon.max(version(object).unwrap_or_default());
+        self.note_deleted(&Key::of(object.meta()), object.meta().uid.as_deref())
+    }
+
+    /// Drops an object that an own request deleted.
+    pub(crate) fn note_deleted(&mut self, key: &Key, uid: Option<&str>) -> Option<Changed<K>> {
+        if self.objects.get(key)?.meta().uid.as_deref() != uid {
             return None;
         }
-        let old = self.objects.remove(&key);
-        Some(Changed { key, old, new: None })
+        let old = self.objects.remove(key);
+        Some(Changed { key: key.clone(), old, new: None })
     }
 
     /// Replaces everything by a full list; what the list lacks is gone.
@@ -79,23 +94,38 @@ impl<K: Resource> Store<K> {
         let listed: std::collections::BTreeSet<Key> =
             list.iter().map(|object| Key::of(object.meta())).collect();
         let gone: Vec<Key> = self.objects.keys().filter(|key| !listed.contains(key)).cloned().collect();
-        let mut changes: Vec<Changed<K>> = list.into_iter().filter_map(|object| self.apply(object)).collect();
+        let newest = list.iter().filter_map(version).max().unwrap_or_default();
+        let mut changes = Vec::new();
+        for object in list {
+            let key = Key::of(object.meta());
+            let here = self.objects.get(&key);
+            if here.is_none_or(|here| is_newer(version(&object), version(here.as_ref()))) {
+                changes.push(self.insert(key, object));
+            }
+        }
         for key in gone {
             let old = self.objects.remove(&key);
             changes.push(Changed { key, old, new: None });
         }
+        self.horizon = self.horizon.max(newest);
         changes
+    }
+
+    fn insert(&mut self, key: Key, object: K) -> Changed<K> {
+        let new = Arc::new(object);
+        let old = self.objects.insert(key.clone(), Arc::clone(&new));
+        Changed { key, old, new: Some(new) }
     }
 }
 
-/// Whether `incoming` replaces `here`: another object of the same name does, and so does a newer version. Resource
-/// versions order as integers (Kubernetes API concepts, since 1.35); a server that keeps to no such order is believed.
-fn is_newer<K: Resource>(incoming: &K, here: &K) -> bool {
-    if incoming.uid() != here.uid() {
-        return true;
-    }
-    let number = |object: &K| object.resource_version().and_then(|version| version.parse::<u128>().ok());
-    match (number(incoming), number(here)) {
+/// Resource versions order as integers, over all objects of a kind (Kubernetes API concepts, since 1.35).
+fn version<K: Resource>(object: &K) -> Option<u128> {
+    object.resource_version().and_then(|version| version.parse().ok())
+}
+
+/// Whether one version is newer than another; a server that keeps to no such order is believed.
+fn is_newer(incoming: Option<u128>, here: Option<u128>) -> bool {
+    match (incoming, here) {
         (Some(incoming), Some(here)) => incoming > here,
         _ => true,
     }
@@ -122,14 +152,33 @@ mod tests {
         assert!(store.apply(object("a", "1", "10")).is_some());
         assert!(store.apply(object("a", "1", "9")).is_none());
         assert!(store.apply(object("a", "1", "11")).is_some());
-        assert!(store.apply(object("a", "2", "5")).is_some(), "another object of the same name");
+        assert!(store.apply(object("a", "2", "5")).is_none(), "a former object of the same name");
+        assert!(store.apply(object("a", "2", "12")).is_some(), "a later object of the same name");
+    }
+
+    #[test]
+    fn the_answer_to_an_own_write_does_not_bring_back_what_the_watch_told_to_be_gone() {
+        let mut store = Store::default();
+        store.apply(object("a", "1", "10"));
+        store.delete(&object("a", "1", "12"));
+        assert!(store.note_written(object("a", "1", "11")).is_none());
+        assert!(store.find(&Key::new("ns", "a")).is_none());
+    }
+
+    #[test]
+    fn the_answer_to_an_own_write_is_known_before_the_watch_tells_it_and_hides_nothing() {
+        let mut store = Store::default();
+        store.apply(object("a", "1", "10"));
+        assert!(store.note_written(object("b", "2", "20")).is_some());
+        assert!(store.apply(object("c", "3", "15")).is_some(), "the watch is behind the write");
+        assert!(store.apply(object("b", "2", "20")).is_none(), "nothing new");
     }
 
     #[test]
     fn a_late_delete_of_a_former_object_is_ignored() {
         let mut store = Store::default();
         store.apply(object("a", "2", "5"));
-        assert!(store.delete(&object("a", "1", "4")).is_none());
+        assert!(store.delete(&object("a", "1", "5")).is_none());
         assert!(store.delete(&object("a", "2", "6")).is_some());
     }
 

@@ -3,6 +3,7 @@
 //! Only the difference to what is installed is sent, as one atomic batch. Where the outcome of a batch is unknown, or
 //! the kernel refuses it, the table is made anew.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use keryx_api::Protocol;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::gate::Guarded;
 use super::ruleset;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
@@ -21,13 +23,24 @@ use crate::orders::Orders;
 /// Pause before another try after the kernel refused a batch.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Follows the orders until `stop`, then takes the table away: without a speaker nobody would keep it right.
-pub(crate) async fn run(mut orders: watch::Receiver<Orders>, metrics: Metrics, stop: CancellationToken) {
+/// Follows the orders until `stop`, then takes the table away: without a speaker nobody would keep it right. Tells
+/// `guarded` which VIPs the table stands for. A table that was left behind stands until the first orders are carried
+/// out.
+pub async fn run(
+    mut orders: watch::Receiver<Orders>,
+    guarded: watch::Sender<Guarded>,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
     let mut driver = Driver { kernel: None, installed: None };
     loop {
         let wanted = wanted(&orders.borrow_and_update().plan.guard);
+        let vips = Arc::new(wanted.vips.clone());
         let failed = match driver.install(wanted) {
-            Ok(()) => false,
+            Ok(()) => {
+                guarded.send_replace(Some(vips));
+                false
+            }
             Err(error) => {
                 metrics.guard_errors.inc();
                 warn!("failed to install the guard, trying again: {error:#}");

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use keryx_layer2::{Announcer, Config, Counters, IfIndex, MacAddr, interface};
@@ -14,6 +15,7 @@ use keryx_netio::packet::ArpSocket;
 use keryx_plan::Decision;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle as Task, LocalSet};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -25,6 +27,11 @@ use crate::orders::Orders;
 const FRAME_MAX: usize = 128;
 /// Frames that wait for the loop, over all interfaces.
 const FRAMES_WAITING_MAX: usize = 4096;
+
+/// Pause before another try after the kernel refused something.
+const RETRY: Duration = Duration::from_secs(1);
+/// Longest wait for one interface to take a frame: the others must not wait for it.
+const SEND_LIMIT: Duration = Duration::from_millis(50);
 
 /// Everything that can happen.
 enum Event {
@@ -39,7 +46,7 @@ enum Event {
 ///
 /// # Errors
 /// The thread cannot be started.
-pub(crate) fn start(
+pub fn start(
     orders: watch::Receiver<Orders>,
     only: BTreeSet<String>,
     metrics: Metrics,
@@ -77,6 +84,7 @@ async fn run(
         unannounced: BTreeSet::new(),
         counted: Counters::default(),
         frames,
+        retry_at: None,
         metrics,
     };
     driver.follow(&orders.borrow_and_update().clone(), &links.borrow_and_update().clone());
@@ -88,8 +96,10 @@ async fn run(
             Ok(()) = orders.changed() => Event::Orders,
             Ok(()) = links.changed() => Event::Links,
             error = &mut links_broken => return Err(error).context("stopped following the node's interfaces"),
-            Some((index, frame)) = frames_seen.recv() => Event::Frame(index, frame),
+            // Before frames, or a flood of requests would silence what is due.
             () = due(driver.announcer.poll_timeout()) => Event::Due,
+            () = due(driver.retry_at) => Event::Links,
+            Some((index, frame)) = frames_seen.recv() => Event::Frame(index, frame),
         };
         match event {
             Event::Orders | Event::Links => {
@@ -131,6 +141,8 @@ struct Driver {
     /// What of the announcer's counters stands in the metrics already.
     counted: Counters,
     frames: mpsc::Sender<(IfIndex, Vec<u8>)>,
+    /// When to try again what failed on some interface.
+    retry_at: Option<std::time::Instant>,
     metrics: Metrics,
 }
 
@@ -140,6 +152,7 @@ impl Driver {
         let candidates: Vec<interface::Link> = links.values().map(facts).collect();
         let wanted = self.placed(orders, &candidates);
         let now = clock::now();
+        self.retry_at = None;
         let gone: Vec<IfIndex> =
             self.sockets.keys().filter(|index| !wanted.contains_key(index)).copied().collect();
         for index in gone {
@@ -153,7 +166,8 @@ impl Driver {
             };
             if let Err(error) = self.announce(index, mac, vips, now) {
                 self.metrics.packet_errors.inc();
-                warn!(interface = index.0, "failed to announce: {error:#}");
+                self.retry_at = Some(now + RETRY);
+                warn!(interface = index.0, "failed to announce, trying again: {error:#}");
             }
         }
     }
@@ -211,7 +225,11 @@ impl Driver {
     async fn transmit(&mut self) {
         while let Some(transmit) = self.announcer.poll_transmit() {
             let Some(Socket { socket, .. }) = self.sockets.get(&transmit.interface) else { continue };
-            if let Err(error) = socket.send(&transmit.frame).await {
+            let sent = match timeout(SEND_LIMIT, socket.send(&transmit.frame)).await {
+                Ok(sent) => sent,
+                Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+            };
+            if let Err(error) = sent {
                 self.metrics.packet_errors.inc();
                 warn!(interface = transmit.interface.0, %error, "failed to send a frame");
             }
@@ -224,8 +242,7 @@ impl Driver {
     }
 }
 
-/// Hands frames of one interface to the loop. An interface that goes down says so by an error, once; its socket works
-/// again when it comes up, and the link watch tells both.
+/// Hands frames of one interface to the loop.
 async fn read(index: IfIndex, socket: Rc<ArpSocket>, frames: mpsc::Sender<(IfIndex, Vec<u8>)>) {
     let mut buffer = [0; FRAME_MAX];
     loop {
@@ -235,7 +252,10 @@ async fn read(index: IfIndex, socket: Rc<ArpSocket>, frames: mpsc::Sender<(IfInd
                     return;
                 }
             }
-            Err(error) => warn!(interface = index.0, %error, "failed to read ARP"),
+            Err(error) => {
+                warn!(interface = index.0, %error, "failed to read ARP");
+                tokio::time::sleep(RETRY).await;
+            }
         }
     }
 }

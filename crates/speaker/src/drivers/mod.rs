@@ -1,5 +1,6 @@
 //! What carries out the plan. Each driver compares the newest orders with what it does now.
 
-pub(crate) mod guard;
-pub(crate) mod layer2;
+pub mod gate;
+pub mod guard;
+pub mod layer2;
 mod ruleset;

@@ -1,0 +1,100 @@
+//! `make bench-latency`: how long it takes from a Service's creation to its address and to the first frame that
+//! announces it, and from a Gateway's creation to the first connection that is answered. Beside Keryx, in the same lab
+//! and the same run, MetalLB is measured where `METALLB_BIN` gives its programs. docs/reference/benchmarks.md tells
+//! the method.
+
+mod arm;
+mod figures;
+mod gateways;
+mod machine;
+mod peer;
+mod samples;
+mod side;
+mod watcher;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use keryx_tests::Keryx;
+
+use crate::figures::Report;
+use crate::peer::Peer;
+use crate::samples::Samples;
+use crate::side::Side;
+
+/// The addresses that either side gives out: of the lab's first segment, those that no node and no client has.
+const RANGE_V4: &str = "10.98.0.141-10.98.0.254";
+/// Services that are measured in each arm; two arms of a side together make its 200.
+const SERVICES_PER_ARM: usize = 100;
+/// Services that are made before those of an arm, and left out.
+const WARM_UP: usize = 5;
+
+fn main() -> ExitCode {
+    keryx_lab::init();
+    match run() {
+        Ok(report) => {
+            print!("{report}");
+            if report.is_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("bench latency: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Measures everything. The lab is gone when this returns.
+fn run() -> Result<Report> {
+    let peer = Peer::from_environment()?;
+    let busy = machine::busy_percent()?;
+    let mut notes =
+        vec![machine::describe()?, format!("before the lab, {busy:.0} % of the processors were busy")];
+    if busy > machine::FOREIGN_MAX_PERCENT {
+        notes.push("VOID: other programs used the machine; end them and measure again".to_owned());
+    }
+    let keryx = Keryx::start()?;
+    keryx.set_ranges(&[("range-global", RANGE_V4)])?;
+
+    let mut samples = Samples::default();
+    let sides = arms(&keryx, peer.as_ref())?;
+    notes.push(versions(&keryx, peer.as_ref())?);
+    for (number, side) in sides.iter().enumerate() {
+        let arm = number + 1;
+        say(&format!("arm {arm} of {}: {}", sides.len(), side.name));
+        samples.services.extend(arm::measure(&keryx, side, arm)?);
+        if sides.get(arm).is_some_and(|next| next.name != side.name) {
+            side.park(&keryx)?;
+        }
+    }
+    say("Gateways");
+    samples.gateways = gateways::measure(&keryx)?;
+    notes.push(format!("load average at the end: {}", machine::load_average()?));
+    drop(keryx);
+
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench/latency.csv");
+    samples.save(&file).with_context(|| format!("{} cannot be written", file.display()))?;
+    Ok(Report::new(&samples, notes))
+}
+
+/// Keryx, the peer, the peer, Keryx: what drifts during a run weighs on both alike. The first side runs, the other is
+/// parked.
+fn arms(keryx: &Keryx, peer: Option<&Peer>) -> Result<Vec<Side>> {
+    let Some(peer) = peer else { return Ok(vec![Side::KERYX; 2]) };
+    peer.install(keryx, RANGE_V4)?;
+    Side::METALLB.park(keryx)?;
+    Ok(vec![Side::KERYX, Side::METALLB, Side::METALLB, Side::KERYX])
+}
+
+/// What is compared, and on what.
+fn versions(keryx: &Keryx, peer: Option<&Peer>) -> Result<String> {
+    let kubelet = "jsonpath={.items[0].status.nodeInfo.kubeletVersion}";
+    let kubernetes = keryx.lab.kubectl(&["get", "nodes", "-o", kubelet])?;
+    let theirs = peer.map(|_| Side::METALLB.images(keryx)).transpose()?;
+    let theirs = theirs.unwrap_or_else(|| "no peer".to_owned());
+    Ok(format!("Kubernetes {kubernetes}; {}; {theirs}", Side::KERYX.images(keryx)?))
+}
+
+fn say(text: &str) {
+    eprintln!("bench: {text}");
+}

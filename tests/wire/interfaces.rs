@@ -1,0 +1,94 @@
+//! Layer 2 and the state of the interfaces: each VIP goes through the one that it belongs to, while that works.
+
+use std::net::Ipv4Addr;
+
+use anyhow::{Result, ensure};
+use keryx_lab::Host;
+use keryx_lab::capture::{Capture, MacAddr, wall_nanos};
+use keryx_tests::wait;
+
+use crate::Test;
+use crate::driver::{Driver, announcing};
+use crate::lab::lab;
+use crate::run::run;
+use crate::segment::{LIMIT, VIP, announcements, ask, wait_announced, wait_announced_since};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("layer2::an_interface_that_was_down_announces_and_answers_again", down_and_up),
+    ("layer2::a_lost_carrier_silences_its_segment_alone_until_it_is_back", carrier_lost),
+    ("layer2::a_vip_goes_through_the_interface_of_its_segment_alone", second_segment),
+];
+
+/// A VIP on the second segment.
+const SECOND: Ipv4Addr = Ipv4Addr::new(10, 98, 1, 200);
+
+/// Waits until the driver has found so many VIPs for which it has no interface.
+fn wait_without_interface(driver: &Driver, count: i64) -> Result<()> {
+    wait::until_within(LIMIT, &format!("{count} VIPs without an interface"), || {
+        Ok((driver.metrics.vips_without_interface.get() == count).then_some(()))
+    })
+}
+
+/// Waits for an announcement of [`VIP`] since then, and for an answer to a request.
+fn wait_back(client: &Host, capture: &Capture, mac: MacAddr, since_nanos: u64) -> Result<()> {
+    wait_announced_since(capture, VIP, mac, 1, since_nanos)?;
+    let answers = ask(client, 0, capture, &[VIP])?;
+    ensure!(answers == [(VIP, mac)], "answers: {answers:?}");
+    Ok(())
+}
+
+fn down_and_up() -> Result<()> {
+    let lab = lab(|wire| wire.nodes(1))?;
+    let (node, client) = (lab.node(1), lab.client_host(1));
+    let mac = MacAddr(node.mac());
+    let capture = Capture::start(&client.namespace(), "eth0")?;
+    let driver = Driver::layer2(&node, announcing(&[VIP.into()]))?;
+    wait_announced(&capture, VIP, mac, 1)?;
+    run(&node, "ip link set eth0 down")?;
+    wait_without_interface(&driver, 1)?;
+    let since = wall_nanos();
+    run(&node, "ip link set eth0 up")?;
+    wait_back(&client, &capture, mac, since)?;
+    wait_without_interface(&driver, 0)
+}
+
+fn carrier_lost() -> Result<()> {
+    let lab = lab(|wire| wire.nodes(1).segments(2))?;
+    let (node, client) = (lab.node(1), lab.client_host(1));
+    let first = Capture::start(&client.namespace(), "eth0")?;
+    let second = Capture::start(&client.namespace(), "eth1")?;
+    let driver = Driver::layer2(&node, announcing(&[VIP.into(), SECOND.into()]))?;
+    wait_announced(&first, VIP, MacAddr(node.mac()), 1)?;
+
+    node.set_carrier(0, false)?;
+    wait_without_interface(&driver, 1)?;
+    let answers = ask(&client, 1, &second, &[VIP, SECOND])?;
+    ensure!(answers == [(SECOND, second_mac(&node))], "answers on the second segment: {answers:?}");
+    ensure!(announcements(&second, VIP).is_empty(), "{VIP} moved to a segment that it is not on");
+
+    let since = wall_nanos();
+    node.set_carrier(0, true)?;
+    wait_back(&client, &first, MacAddr(node.mac()), since)
+}
+
+fn second_segment() -> Result<()> {
+    let lab = lab(|wire| wire.nodes(1).segments(2))?;
+    let (node, client) = (lab.node(1), lab.client_host(1));
+    let first = Capture::start(&client.namespace(), "eth0")?;
+    let second = Capture::start(&client.namespace(), "eth1")?;
+    let _driver = Driver::layer2(&node, announcing(&[VIP.into(), SECOND.into()]))?;
+    wait_announced(&second, SECOND, second_mac(&node), 2)?;
+    let elsewhere = announcements(&first, SECOND);
+    ensure!(elsewhere.is_empty(), "{SECOND} was announced on the first segment: {elsewhere:?}");
+    let on_first = ask(&client, 0, &first, &[SECOND, VIP])?;
+    ensure!(on_first == [(VIP, MacAddr(node.mac()))], "answers on the first segment: {on_first:?}");
+    let on_second = ask(&client, 1, &second, &[VIP, SECOND])?;
+    ensure!(on_second == [(SECOND, second_mac(&node))], "answers on the second segment: {on_second:?}");
+    Ok(())
+}
+
+/// The hardware address of a node's `eth1`: the lab's addresses spell the IPv4 address.
+fn second_mac(node: &Host) -> MacAddr {
+    let [a, b, c, d] = node.addresses_on(1).0.octets();
+    MacAddr([0x02, 0, a, b, c, d])
+}

@@ -1,0 +1,37 @@
+//! System tests of what the speaker does to packets: its real drivers in network namespaces with real kernels around
+//! them, but without a cluster. Each test has a lab of its own, so tests run side by side.
+//!
+//! Needs root and the lab's unpacked packages; either missing is a failure that says so.
+
+mod announcement;
+mod driver;
+mod guard;
+mod interfaces;
+mod kube_proxy;
+mod lab;
+mod neighbours;
+mod pod;
+mod refusal;
+mod run;
+mod scene;
+mod segment;
+mod worker;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use libtest_mimic::{Arguments, Trial};
+
+/// A test, named by the behaviour that it shows.
+type Test = (&'static str, fn() -> Result<()>);
+
+fn main() -> ExitCode {
+    keryx_lab::init();
+    let groups = [guard::TESTS, refusal::TESTS, announcement::TESTS, neighbours::TESTS, interfaces::TESTS];
+    let trials = groups.into_iter().flatten().map(|test| trial(*test)).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn trial((name, test): Test) -> Trial {
+    Trial::test(name, move || test().map_err(|error| format!("{error:#}").into()))
+}
