@@ -92,6 +92,8 @@ async fn create_and_watch(
     let mut created = Vec::new();
     let mut pace = tokio::time::interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first tick is at once. Until the second the watch is opened.
+    pace.tick().await;
     for service in &services {
         pace.tick().await;
         let posted = wall_nanos();

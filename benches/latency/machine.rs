@@ -27,12 +27,26 @@ pub(crate) fn load_average() -> Result<String> {
     Ok(text.split(' ').take(3).collect::<Vec<_>>().join(" "))
 }
 
-/// Share of the processors that is in use, in percent; it takes some seconds.
-pub(crate) fn busy_percent() -> Result<f64> {
-    let before = read_ticks()?;
+/// Share of the processors that is in use before anything is started, in percent; it takes some seconds.
+pub(crate) fn foreign_percent() -> Result<f64> {
+    let processors = Use::from_now()?;
     thread::sleep(LOOK);
-    let after = read_ticks()?;
-    Ok(busy_between(before, after))
+    processors.percent()
+}
+
+/// The use of the processors since a moment.
+#[derive(Debug)]
+pub(crate) struct Use(Ticks);
+
+impl Use {
+    pub(crate) fn from_now() -> Result<Self> {
+        Ok(Self(read_ticks()?))
+    }
+
+    /// Share of the processors that was in use since, in percent.
+    pub(crate) fn percent(&self) -> Result<f64> {
+        Ok(busy_between(self.0, read_ticks()?))
+    }
 }
 
 /// Ticks of all processors since start: idle, and in all.

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 /// Measures everything. The lab is gone when this returns.
 fn run() -> Result<Report> {
     let peer = Peer::from_environment()?;
-    let busy = machine::busy_percent()?;
+    let busy = machine::foreign_percent()?;
     let mut notes =
         vec![machine::describe()?, format!("before the lab, {busy:.0} % of the processors were busy")];
     if busy > machine::FOREIGN_MAX_PERCENT {
@@ -62,13 +62,18 @@ fn run() -> Result<Report> {
     for (number, side) in sides.iter().enumerate() {
         let arm = number + 1;
         say(&format!("arm {arm} of {}: {}", sides.len(), side.name));
+        let processors = machine::Use::from_now()?;
         samples.services.extend(arm::measure(&keryx, side, arm)?);
+        let busy = processors.percent()?;
+        notes.push(format!("arm {arm}, {}: {busy:.0} % of the processors were busy", side.name));
         if sides.get(arm).is_some_and(|next| next.name != side.name) {
             side.park(&keryx)?;
         }
     }
     say("Gateways");
     samples.gateways = gateways::measure(&keryx)?;
+    // An arm with others fails.
+    notes.push("addresses given twice or announced by two nodes: 0".to_owned());
     notes.push(format!("load average at the end: {}", machine::load_average()?));
     drop(keryx);
 

@@ -32,8 +32,8 @@ impl Driver {
     pub(crate) fn guard(node: &Host, orders: Orders) -> Result<Self> {
         Self::start(node, orders, |orders, metrics, stop| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            // A thread begins in the network namespace of the one that starts it, here and below.
             let (guarded, _) = watch::channel(None);
+            // A thread begins in the network namespace of the one that starts it, here and below.
             let follow = move || runtime.block_on(drivers::guard::run(orders, guarded, metrics, stop));
             Ok(std::thread::Builder::new().name("guard".to_owned()).spawn(follow)?)
         })

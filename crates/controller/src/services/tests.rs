@@ -122,3 +122,25 @@ fn a_service_that_left_us_is_cleared_once_and_a_foreign_one_never_touched() {
     assert!(condition(&cleared).is_none());
     assert!(status(&cleared, &Verdict::NotOurs, &now()).is_none());
 }
+
+#[test]
+fn a_service_without_a_generation_is_written_once() {
+    let mut service = service(None);
+    service.metadata.generation = None;
+    let written = status(&service, &assigned(), &now()).unwrap();
+    assert!(!written.to_string().contains("observedGeneration"), "the API server would drop it: {written}");
+    assert_eq!(status(&stored(service, written), &assigned(), &now()), None);
+}
+
+#[test]
+fn what_somebody_else_put_into_the_ingress_stays_when_a_service_is_left() {
+    let theirs = LoadBalancerIngress { ip: Some("198.51.100.7".into()), ..LoadBalancerIngress::default() };
+    let mut service = service(None);
+    let written = status(&service, &assigned(), &now()).unwrap();
+    service = stored(service, written);
+    let ingress = &mut service.status.as_mut().unwrap().load_balancer.as_mut().unwrap().ingress;
+    ingress.as_mut().unwrap().push(theirs.clone());
+    let left = status(&service, &Verdict::NotOurs, &now()).unwrap();
+    assert_eq!(left["loadBalancer"]["ingress"], json!([theirs]));
+    assert_eq!(left["conditions"], json!([]));
+}
