@@ -17,6 +17,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -45,8 +46,10 @@ impl State {
         if owner != nix::unistd::geteuid().as_raw() {
             bail!("{} belongs to user {owner}; KERYX_LAB_STATE may name another folder", labs.display());
         }
-        // Filled aside and renamed, so that no lab is ever seen without its owner.
-        let aside = State { folder: labs.join(format!(".new-{}", std::process::id())) };
+        // Filled aside and renamed, so that no lab is ever seen without its owner. One process may start several labs.
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let start = STARTED.fetch_add(1, Ordering::Relaxed);
+        let aside = State { folder: labs.join(format!(".new-{}-{start}", std::process::id())) };
         for part in ["processes", "specs", "log"] {
             fs::create_dir_all(aside.path(part))?;
         }
