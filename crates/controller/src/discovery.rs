@@ -12,7 +12,9 @@ use kube::core::PartialObjectMeta;
 /// What of Gateway API can be watched now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Served {
-    /// GatewayClass and Gateway at `v1`.
+    /// GatewayClass at `v1`.
+    pub(crate) classes: bool,
+    /// Gateway at `v1`. It may outlive GatewayClass: while its CRD is being deleted it waits for finalizers.
     pub(crate) gateways: bool,
     /// ReferenceGrant at `v1`.
     pub(crate) reference_grants: bool,
@@ -37,7 +39,8 @@ impl Served {
                 .find_map(|(version, kinds)| has(kinds, kind.as_str()).then_some(version))
         };
         Ok(Self {
-            gateways: has(&v1, "GatewayClass") && has(&v1, "Gateway"),
+            classes: has(&v1, "GatewayClass"),
+            gateways: has(&v1, "Gateway"),
             reference_grants: has(&v1, "ReferenceGrant"),
             tcp_routes: route(RouteKind::Tcp),
             udp_routes: route(RouteKind::Udp),
@@ -51,9 +54,9 @@ impl Served {
     pub(crate) fn with_crds(mut self, crds: &BTreeSet<String>, before: &Self) -> (Self, bool) {
         let stands = |plural: &str| crds.contains(&format!("{plural}.{GROUP}"));
         let mut settled = true;
-        let gateways = stands("gateways") && stands("gatewayclasses");
         let flags = [
-            (&mut self.gateways, gateways, before.gateways),
+            (&mut self.classes, stands("gatewayclasses"), before.classes),
+            (&mut self.gateways, stands("gateways"), before.gateways),
             (&mut self.reference_grants, stands("referencegrants"), before.reference_grants),
         ];
         for (served, stands, before) in flags {
@@ -109,6 +112,7 @@ mod tests {
 
     fn everything() -> Served {
         Served {
+            classes: true,
             gateways: true,
             reference_grants: true,
             tcp_routes: Some("v1"),
@@ -127,6 +131,14 @@ mod tests {
     fn a_kind_goes_with_its_crd_even_if_discovery_still_has_it() {
         assert_eq!(everything().with_crds(&crds(&[]), &everything()), (Served::default(), false));
         assert_eq!(Served::default().with_crds(&crds(&[]), &everything()), (Served::default(), true));
+    }
+
+    #[test]
+    fn gateways_stay_known_when_their_class_crd_goes_first() {
+        let rest = ["gateways", "referencegrants", "tcproutes", "udproutes"];
+        let without_classes = Served { classes: false, ..everything() };
+        let believed = without_classes.clone().with_crds(&crds(&rest), &everything());
+        assert_eq!(believed, (without_classes, true));
     }
 
     #[test]

@@ -152,11 +152,10 @@ impl Kinds {
         let before = before.map(|(served, _)| served).unwrap_or_default();
         // The core must know what to wait for before the first list can come.
         self.tell(Input::Served(served.clone(), bundle_version)).await;
+        if served.classes != before.classes {
+            self.set("GatewayClass", served.classes, Input::Classes, Api::<GatewayClass>::all).await;
+        }
         if served.gateways != before.gateways {
-            self.set("GatewayClass", served.gateways, Input::Classes, |client| {
-                Api::<GatewayClass>::all(client)
-            })
-            .await;
             self.set("Gateway", served.gateways, Input::Gateways, Api::<Gateway>::all).await;
         }
         if served.reference_grants != before.reference_grants {

@@ -228,8 +228,11 @@ impl Core {
         info!(?served, ?bundle_version, "Gateway API");
         self.unsynced.remove("Gateway API");
         let mut needed = Vec::new();
+        if served.classes && !self.served.classes {
+            needed.push("GatewayClass");
+        }
         if served.gateways && !self.served.gateways {
-            needed.extend(["GatewayClass", "Gateway"]);
+            needed.push("Gateway");
         }
         if served.reference_grants && !self.served.reference_grants {
             needed.push("ReferenceGrant");
