@@ -129,13 +129,8 @@ pub(crate) fn status(service: &Service, verdict: &Verdict, now: &Time) -> Option
         Verdict::NotOurs => (Vec::new(), Vec::new()),
     };
     let generation = service.metadata.generation.unwrap_or_default();
-    let mut conditions =
+    let conditions =
         conditions::merge(&stored_conditions, &wanted, &[names::CONDITION_ASSIGNED], generation, now);
-    if generation == 0 {
-        // API servers that count no generations of Services drop a zero, so it would never be as wanted.
-        let own = conditions.iter_mut().filter(|condition| condition.type_ == names::CONDITION_ASSIGNED);
-        own.for_each(|condition| condition.observed_generation = None);
-    }
     let ingress = match verdict {
         Verdict::NotOurs => foreign_ingress(service),
         Verdict::Assigned { .. } | Verdict::Refused { .. } => wanted_ingress(service, &addresses),

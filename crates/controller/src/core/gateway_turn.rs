@@ -125,8 +125,8 @@ impl Core {
         let owner = gateway_owner(gateway);
         let held: Vec<IpAddr> = self.claims.held(&owner.id).iter().map(|claim| claim.address).collect();
         let refused = |reason, message: String| AddressState::Refused { reason, message, held: held.clone() };
-        let (families, wanted) = match addresses::demand(gateway) {
-            Ok(Demand::EachAvailable) => (Families::EachAvailable, Vec::new()),
+        let (families, wanted, pool) = match addresses::demand(gateway) {
+            Ok(Demand::EachAvailable) => (Families::EachAvailable, Vec::new(), None),
             Ok(Demand::Listed(list)) => listed(&list),
             Err(problem) => {
                 return (refused(RefusalReason::AddressNotUsable, problem.to_string()), Vec::new());
@@ -138,7 +138,7 @@ impl Core {
             return (AddressState::Pending, Vec::new());
         }
         let explicit = !wanted.is_empty();
-        match self.claims.request(&Request { owner, families, addresses: wanted, pool: None }) {
+        match self.claims.request(&Request { owner, families, addresses: wanted, pool }) {
             Ok(assignment) => {
                 let addresses = assignment.addresses.iter().map(|assigned| assigned.address).collect();
                 (AddressState::Assigned(addresses), assignment.surplus)
@@ -358,13 +358,13 @@ impl Core {
     }
 }
 
-/// What a list of wanted addresses asks of IPAM.
-fn listed(list: &[WantedAddress]) -> (Families, Vec<IpAddr>) {
+/// What a list of wanted addresses asks of IPAM: families, addresses by value, and a pool.
+fn listed(list: &[WantedAddress]) -> (Families, Vec<IpAddr>, Option<String>) {
     let exact: Vec<IpAddr> = list
         .iter()
         .filter_map(|wanted| match wanted {
             WantedAddress::Exact(address) => Some(*address),
-            WantedAddress::AnyOfType => None,
+            WantedAddress::AnyOfType | WantedAddress::FromPool(_) => None,
         })
         .collect();
     let families = match (exact.as_slice(), list.len() - exact.len()) {
@@ -373,7 +373,8 @@ fn listed(list: &[WantedAddress]) -> (Families, Vec<IpAddr>) {
         ([], _) => Families::Require(Family::V4),
         ([first, ..], _) => Families::Require(Family::of(*first)),
     };
-    (families, exact)
+    let pool = list.iter().find_map(WantedAddress::pool).map(str::to_owned);
+    (families, exact, pool)
 }
 
 /// The condition reason for an answer of IPAM: about the address that was asked for, or about having none to give.
