@@ -144,6 +144,22 @@ pub const RULES: &[Rule] = &[
     Rule {
         who: Who::Controller,
         scope: Scope::OwnNamespace,
+        group: names::GROUP,
+        resources: &["ipaddresspools"],
+        verbs: READ,
+        why: "know the pools",
+    },
+    Rule {
+        who: Who::Controller,
+        scope: Scope::OwnNamespace,
+        group: names::GROUP,
+        resources: &["ipaddresspools/status"],
+        verbs: PATCH,
+        why: "write how many addresses of a pool are in use, and what is wrong with it",
+    },
+    Rule {
+        who: Who::Controller,
+        scope: Scope::OwnNamespace,
         group: "coordination.k8s.io",
         resources: &["leases"],
         verbs: &["get", "create", "update"],

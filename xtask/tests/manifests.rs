@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use keryx_api::gateway_api::{Gateway, GatewayClass, Route};
+use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_api::names;
 use serde::Serialize;
 use serde::de::{Deserialize as _, DeserializeOwned};
@@ -54,6 +56,8 @@ fn fits_its_type(document: &Value) {
         "rbac.authorization.k8s.io/v1/ClusterRoleBinding" => fits::<ClusterRoleBinding>(document),
         "rbac.authorization.k8s.io/v1/Role" => fits::<Role>(document),
         "rbac.authorization.k8s.io/v1/RoleBinding" => fits::<RoleBinding>(document),
+        "apiextensions.k8s.io/v1/CustomResourceDefinition" => fits::<CustomResourceDefinition>(document),
+        "keryx.dev/v1alpha1/IPAddressPool" => fits::<IPAddressPool>(document),
         "gateway.networking.k8s.io/v1/GatewayClass" => fits::<GatewayClass>(document),
         "gateway.networking.k8s.io/v1/Gateway" => fits::<Gateway>(document),
         "gateway.networking.k8s.io/v1/TCPRoute" | "gateway.networking.k8s.io/v1/UDPRoute" => {
