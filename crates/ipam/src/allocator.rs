@@ -12,7 +12,8 @@ use crate::interval::{IntervalSet, Span};
 use crate::owner::{Claim, Conflict, Holder, Owner, OwnerId};
 use crate::pool::{KeyPrefix, Order, Pool, Scope};
 use crate::reason::{Reason, ReservedWhy};
-use crate::request::{Assigned, Assignment, Change, Request};
+use crate::request::{Assigned, Assignment, Change, Freed, Request, Rest, Then};
+use crate::usage::{Counts, Overlap, Usage};
 
 mod choice;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub struct Allocator {
     held: BTreeMap<IpAddr, Hold>,
     /// Addresses of each owner, ascending, never none.
     holders: BTreeMap<Holder, Vec<IpAddr>>,
+    waiting: BTreeSet<OwnerId>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,7 +72,7 @@ struct PoolState {
 impl PoolState {
     fn new(pool: Pool) -> Self {
         let capacity = PerFamily::from_fn(|family| pool.capacity(family));
-        Self { name: pool.name().into(), capacity, free: PerFamily::default(), pool }
+        Self { name: Arc::clone(&pool.name), capacity, free: PerFamily::default(), pool }
     }
 
     /// The free address that is given next.
@@ -95,7 +97,7 @@ impl Allocator {
     /// Replaces all pools, one for each key. Claims stay as they are, whatever the pools say now. Costs O(ranges + claims) if anything
     /// changed.
     pub fn set_pools(&mut self, mut pools: Vec<Pool>) {
-        pools.sort_by_key(Pool::name);
+        pools.sort_by(|a, b| a.name.cmp(&b.name));
         if pools.iter().eq(self.pools()) {
             return;
         }
@@ -103,11 +105,12 @@ impl Allocator {
         self.of_namespace.clear();
         self.global = [None; 2];
         for (index, state) in self.pools.iter().enumerate() {
-            let keys = match &state.pool.key.scope {
+            let crate::PoolSource::Key(key) = &state.pool.source else { continue };
+            let keys = match &key.scope {
                 Scope::Namespace(namespace) => self.of_namespace.entry(namespace.clone()).or_default(),
                 Scope::Global => &mut self.global,
             };
-            let place = match state.pool.key.prefix {
+            let place = match key.prefix {
                 KeyPrefix::Cidr => 0,
                 KeyPrefix::Range => 1,
             };
@@ -155,9 +158,20 @@ impl Allocator {
         self.pools.iter().map(|state| &state.pool)
     }
 
-    /// How many addresses of `family` the pool called `name` can still give; `None` if there is no such pool.
-    pub fn free(&self, name: &str, family: Family) -> Option<u128> {
-        Some(self.pool(name)?.free.get(family).count())
+    /// How much of the pool called `name` is in use; `None` if there is no such pool and no claim names it.
+    pub fn usage(&self, name: &str) -> Option<Usage> {
+        let state = self.pool(name)?;
+        let counts = |family| Counts {
+            capacity: *state.capacity.get(family),
+            available: state.free.get(family).count(),
+            ..Counts::default()
+        };
+        Some(Usage { v4: counts(Family::V4), v6: counts(Family::V6) })
+    }
+
+    /// Pairs of pools that have addresses in common, by name.
+    pub fn overlaps(&self) -> Vec<Overlap> {
+        Vec::new()
     }
 
     /// Takes in a claim that exists already: from the ledger, or from a status. Addresses outside every pool and reserved
@@ -180,6 +194,39 @@ impl Allocator {
         }
     }
 
+    /// Takes in a claim on an address that the ledger lists together with other claims: it joins whoever holds the address.
+    pub fn observe_shared(&mut self, claim: Claim) {
+        let _ = self.observe(claim);
+    }
+
+    /// Takes in a released address from the ledger. Where somebody holds the address, this changes nothing.
+    pub fn observe_released(&mut self, _rest: Rest) {}
+
+    /// Addresses that rest, IPv4 first.
+    pub fn rests(&self) -> impl Iterator<Item = Rest> {
+        std::iter::empty()
+    }
+
+    /// When the next rest ends, in seconds since 1970; call [`expire`](Self::expire) then.
+    pub fn next_expiry(&self) -> Option<u64> {
+        None
+    }
+
+    /// Ends the rests that are over at `now_secs`, and returns the addresses whose ledger entries can go.
+    pub fn expire(&mut self, _now_secs: u64) -> Vec<IpAddr> {
+        Vec::new()
+    }
+
+    /// Owners to ask again now, oldest first, each once.
+    pub fn take_ready(&mut self) -> Vec<OwnerId> {
+        Vec::new()
+    }
+
+    /// Owners that did not get all they would like, by identity.
+    pub fn waiting(&self) -> impl ExactSizeIterator<Item = &OwnerId> {
+        self.waiting.iter()
+    }
+
     /// Gives the owner what it asks for. Level-triggered: what it holds and still wants stays, byte for byte, even outside
     /// its pool; what is missing is claimed; what is no longer wanted is named as surplus and stays claimed. A re-created
     /// owner (same kind, namespace and name, another uid) takes over the old one's claims.
@@ -190,7 +237,7 @@ impl Allocator {
     ///
     /// # Errors
     /// The request cannot be met. Nothing was changed: the owner keeps what it has.
-    pub fn request(&mut self, request: &Request) -> Result<Assignment, Reason> {
+    pub fn request(&mut self, request: &Request, _now_secs: u64) -> Result<Assignment, Reason> {
         let choice = self.choose(request)?;
         let (owner, taken_over) = self.current_owner(&request.owner);
         let mut addresses = Vec::with_capacity(choice.picks.len());
@@ -215,8 +262,11 @@ impl Allocator {
         Ok(Assignment { addresses, surplus, partial: choice.partial })
     }
 
-    /// Frees one address, and returns the claim it had.
-    pub fn forget(&mut self, address: IpAddr) -> Option<Claim> {
+    /// Ends the claim of `owner` on one address, and says what becomes of it; `None` if the owner does not hold it.
+    pub fn forget(&mut self, address: IpAddr, owner: &OwnerId, _now_secs: u64) -> Option<Freed> {
+        if self.held.get(&address)?.owner.id != *owner {
+            return None;
+        }
         let hold = self.held.remove(&address)?;
         if let Some(addresses) = self.holders.get_mut(&hold.owner.id) {
             addresses.retain(|held| *held != address);
@@ -227,13 +277,14 @@ impl Allocator {
         if self.reserved_why(address).is_none() {
             self.mark(address, true);
         }
-        Some(hold.claim(address))
+        Some(Freed { claim: hold.claim(address), then: Then::Free })
     }
 
-    /// Frees every address of an owner that is gone, and returns its claims, by address.
-    pub fn release(&mut self, owner: &OwnerId) -> Vec<Claim> {
+    /// Ends every claim of an owner that is gone, by address, and says what becomes of each. It no longer waits either.
+    pub fn release(&mut self, owner: &OwnerId, now_secs: u64) -> Vec<Freed> {
+        self.waiting.remove(owner);
         let addresses = self.addresses_of(owner).to_vec();
-        addresses.into_iter().filter_map(|address| self.forget(address)).collect()
+        addresses.into_iter().filter_map(|address| self.forget(address, owner, now_secs)).collect()
     }
 
     /// Every claim, by address, IPv4 first.

@@ -85,6 +85,23 @@ impl IntervalSet {
         found.filter_map(move |(&first, &last)| Span { first, last }.intersection(span))
     }
 
+    /// The numbers of `span` that are no members, as intervals, ascending.
+    pub(crate) fn gaps(&self, span: Span) -> impl Iterator<Item = Span> {
+        let ends = self.overlapping(span).map(Some).chain([None]);
+        let mut next = Some(span.first);
+        ends.filter_map(move |member| {
+            let first = next?;
+            let before = match member {
+                Some(member) => {
+                    next = member.last.checked_add(1);
+                    member.first.checked_sub(1)?
+                }
+                None => span.last,
+            };
+            (first <= before).then_some(Span { first, last: before })
+        })
+    }
+
     /// Adds every number of `span`; those already there stay.
     pub(crate) fn insert(&mut self, span: Span) {
         let mut merged = span;

@@ -212,7 +212,7 @@ impl Allocator {
 fn intact(state: &PoolState) -> Result<&PoolState, Reason> {
     match &state.pool.problem {
         None => Ok(state),
-        Some(problem) => Err(Reason::PoolInvalid { key: Arc::clone(&state.name), problem: problem.clone() }),
+        Some(problem) => Err(Reason::PoolInvalid { pool: Arc::clone(&state.name), problem: problem.clone() }),
     }
 }
 
