@@ -104,6 +104,7 @@ impl Index {
             OwnerKey::Service(name) => self.services.get(name).map(|facts| plain_service(name, facts)),
         }
     }
+
     /// Adds an owner to its group, after all those with a better right.
     fn join(&self, group: &mut Group, key: &OwnerKey, member: Member<'_>) {
         if member.announce.announce_from == AnnounceFrom::AnyNode {
