@@ -28,6 +28,7 @@ mod pools;
 mod rests;
 #[cfg(test)]
 mod tests;
+mod view;
 mod waiting;
 
 use choice::Choice;

@@ -122,6 +122,8 @@ impl World {
                 gateway: &self.gateway,
                 routes: &routes,
                 addresses: &self.addresses,
+                address_notes: &self.address_notes,
+                sharing_key: self.sharing_key.as_deref(),
                 write_failures: &self.write_failures,
                 load_balancer_class: CLASS,
             },
