@@ -22,6 +22,11 @@ fn restarted(keryx: &Keryx) -> Result<()> {
     space.service_address("plain")?;
     let address = space.gateway_address("edge")?;
     keryx.client().tcp(address, 7000)?;
+    // An answer comes before the last write: what is served is counted in the Gateway's status after it is served.
+    space.wait_for("gateway", "edge", "an attached route in its status", |gateway| {
+        let attached = gateway.pointer("/status/listeners/0/attachedRoutes")?.as_u64()?;
+        (attached == 1).then_some(())
+    })?;
     let before = versions(&space)?;
     keryx.kill_controller()?;
     // What the new controller does for a newcomer shows that it leads and has looked at everything.

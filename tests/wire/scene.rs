@@ -78,7 +78,8 @@ pub(crate) fn start_guard(node: &Host, vips: &[IpAddr]) -> Result<Driver> {
 /// Waits until the guard's sets on a node hold `vips`.
 pub(crate) fn wait_guarded(node: &Host, vips: &[IpAddr]) -> Result<()> {
     wait::until_within(LIMIT, &format!("a guard of {vips:?}"), || {
-        let table = nft(node, "list table inet keryx_guard")?;
+        // There may be no table yet.
+        let table = nft(node, "list table inet keryx_guard").unwrap_or_default();
         Ok(vips.iter().all(|vip| table.contains(&vip.to_string())).then_some(()))
     })
 }

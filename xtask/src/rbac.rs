@@ -162,8 +162,8 @@ pub const RULES: &[Rule] = &[
         scope: Scope::OwnNamespace,
         group: "coordination.k8s.io",
         resources: &["leases"],
-        verbs: &["get", "create", "update"],
-        why: "elect the one replica that writes",
+        verbs: &["get", "list", "watch", "create", "update"],
+        why: "elect the one replica that writes; another learns by the watch that it may",
     },
     Rule {
         who: Who::Speaker,

@@ -1,15 +1,17 @@
-//! Which Gateway API kinds the cluster serves, in which version and from which release. CRDs come and go while Keryx
-//! runs: a watch on their metadata says when to ask again.
+//! Which kinds of Gateway API and of Keryx itself the cluster serves, in which version and from which release. CRDs come
+//! and go while Keryx runs: a watch on their metadata says when to ask again.
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroup;
 use keryx_api::gateway_api::{BUNDLE_VERSION_ANNOTATION, GROUP, RouteKind};
+use keryx_api::names;
 use kube::Client;
 use kube::ResourceExt as _;
 use kube::core::PartialObjectMeta;
 
-/// What of Gateway API can be watched now.
+/// What of Gateway API and of Keryx' own kinds can be watched now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Served {
     /// GatewayClass at `v1`.
@@ -22,16 +24,22 @@ pub(crate) struct Served {
     pub(crate) tcp_routes: Option<&'static str>,
     /// Version of UDPRoute to use.
     pub(crate) udp_routes: Option<&'static str>,
+    /// IPAddressPool at `v1alpha1`.
+    pub(crate) address_pools: bool,
 }
+
+/// Version of Keryx' own kinds.
+const OWN_VERSION: &str = "v1alpha1";
+/// Name of the CRD of IPAddressPools.
+const ADDRESS_POOLS_CRD: &str = "ipaddresspools.keryx.dev";
 
 impl Served {
     /// Asks the API server.
     pub(crate) async fn discover(client: &Client) -> kube::Result<Self> {
         let groups = client.list_api_groups().await?.groups;
-        let versions = groups.into_iter().find(|group| group.name == GROUP).map(|group| group.versions);
-        let versions: Vec<String> = versions.into_iter().flatten().map(|version| version.version).collect();
-        let v1 = kinds(client, "v1", &versions).await?;
-        let v1alpha2 = kinds(client, "v1alpha2", &versions).await?;
+        let v1 = kinds(client, &groups, GROUP, "v1").await?;
+        let v1alpha2 = kinds(client, &groups, GROUP, "v1alpha2").await?;
+        let own = kinds(client, &groups, names::GROUP, OWN_VERSION).await?;
         let has = |kinds: &[String], kind: &str| kinds.iter().any(|served| served == kind);
         let route = |kind: RouteKind| {
             [("v1", &v1), ("v1alpha2", &v1alpha2)]
@@ -44,6 +52,7 @@ impl Served {
             reference_grants: has(&v1, "ReferenceGrant"),
             tcp_routes: route(RouteKind::Tcp),
             udp_routes: route(RouteKind::Udp),
+            address_pools: has(&own, "IPAddressPool"),
         })
     }
 
@@ -58,6 +67,7 @@ impl Served {
             (&mut self.classes, stands("gatewayclasses"), before.classes),
             (&mut self.gateways, stands("gateways"), before.gateways),
             (&mut self.reference_grants, stands("referencegrants"), before.reference_grants),
+            (&mut self.address_pools, crds.contains(ADDRESS_POOLS_CRD), before.address_pools),
         ];
         for (served, stands, before) in flags {
             settled &= *served == stands;
@@ -83,21 +93,28 @@ impl Served {
     }
 }
 
-/// Kinds that the group serves at `version`, subresources left out; none if it is not among those `served`.
-async fn kinds(client: &Client, version: &str, served: &[String]) -> kube::Result<Vec<String>> {
-    if !served.iter().any(|known| known == version) {
+/// Kinds that `group` serves at `version`, subresources left out; none if the API server has no such version.
+async fn kinds(
+    client: &Client,
+    groups: &[APIGroup],
+    group: &str,
+    version: &str,
+) -> kube::Result<Vec<String>> {
+    let versions = groups.iter().filter(|served| served.name == group).flat_map(|served| &served.versions);
+    if !versions.into_iter().any(|served| served.version == version) {
         return Ok(Vec::new());
     }
-    let list = client.list_api_group_resources(&format!("{GROUP}/{version}")).await?;
+    let list = client.list_api_group_resources(&format!("{group}/{version}")).await?;
     Ok(list.resources.into_iter().filter(|r| !r.name.contains('/')).map(|r| r.kind).collect())
 }
 
-/// Whether a CRD is one of Gateway API's.
-pub(crate) fn is_gateway_api(crd: &PartialObjectMeta<CustomResourceDefinition>) -> bool {
-    crd.name_any().split_once('.').is_some_and(|(_, group)| group == GROUP)
+/// Whether a CRD is one that Keryx watches the kind of.
+pub(crate) fn concerns(crd: &PartialObjectMeta<CustomResourceDefinition>) -> bool {
+    let name = crd.name_any();
+    name == ADDRESS_POOLS_CRD || name.split_once('.').is_some_and(|(_, group)| group == GROUP)
 }
 
-/// The release that a CRD came from.
+/// The release of Gateway API that a CRD came from.
 pub(crate) fn bundle_version(crd: &PartialObjectMeta<CustomResourceDefinition>) -> Option<String> {
     crd.annotations().get(BUNDLE_VERSION_ANNOTATION).cloned()
 }
@@ -107,7 +124,8 @@ mod tests {
     use super::*;
 
     fn crds(plurals: &[&str]) -> BTreeSet<String> {
-        plurals.iter().map(|plural| format!("{plural}.{GROUP}")).collect()
+        let gateway_api = plurals.iter().map(|plural| format!("{plural}.{GROUP}"));
+        gateway_api.chain([ADDRESS_POOLS_CRD.to_owned()]).collect()
     }
 
     fn everything() -> Served {
@@ -117,6 +135,7 @@ mod tests {
             reference_grants: true,
             tcp_routes: Some("v1"),
             udp_routes: Some("v1alpha2"),
+            address_pools: true,
         }
     }
 
@@ -129,8 +148,9 @@ mod tests {
 
     #[test]
     fn a_kind_goes_with_its_crd_even_if_discovery_still_has_it() {
-        assert_eq!(everything().with_crds(&crds(&[]), &everything()), (Served::default(), false));
-        assert_eq!(Served::default().with_crds(&crds(&[]), &everything()), (Served::default(), true));
+        let none = BTreeSet::new();
+        assert_eq!(everything().with_crds(&none, &everything()), (Served::default(), false));
+        assert_eq!(Served::default().with_crds(&none, &everything()), (Served::default(), true));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tracing::info;
 
 use crate::args::Args;
 use crate::core::{Core, Input, Settings};
-use crate::lease::Candidate;
+use crate::lease::{Candidate, Term};
 use crate::metrics::Metrics;
 use crate::services::ServicePolicy;
 use crate::watches;
@@ -31,7 +31,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 
     let identity = identity();
     watches::start(&client, &args, &sender);
-    let lease = elect(&args, client.clone(), identity.clone(), sender.clone(), stop.clone());
+    let (term, lease) = elect(&args, client.clone(), identity.clone(), sender.clone(), stop.clone());
 
     let settings = Settings {
         namespace: args.namespace.clone(),
@@ -41,8 +41,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             handle_classless: args.handle_classless_services,
         },
     };
-    let writer = Writer::new(client.clone(), &identity);
-    let core = Core::new(settings, client, writer, sender, metrics, ready.clone());
+    let writer = Writer::new(client.clone(), &identity, term.clone());
+    let core = Core::new(settings, client, writer, term, sender, metrics, ready.clone());
 
     let probes = Bind { address: args.health_probe_bind_address, flag: "--health-probe-bind-address" };
     let scrapes = Bind { address: args.metrics_bind_address, flag: "--metrics-bind-address" };
@@ -70,30 +70,32 @@ fn identity() -> String {
     format!("{}-{}", host.trim(), std::process::id())
 }
 
-/// Tells the core who leads: by the Lease, or always this process.
+/// Tells the core who leads: by the Lease, or always this process. Returns for how long it does, and the task.
 fn elect(
     args: &Args,
     client: Client,
     identity: String,
     sender: mpsc::Sender<Input>,
     stop: CancellationToken,
-) -> tokio::task::JoinHandle<()> {
-    let elect = args.leader_elect;
-    let namespace = args.namespace.clone();
-    tokio::spawn(async move {
-        // The core ends only with the process, so a failed send needs no care.
-        if !elect {
+) -> (Term, tokio::task::JoinHandle<()>) {
+    if !args.leader_elect {
+        let told = tokio::spawn(async move {
+            // The core ends only with the process, so a failed send needs no care.
             let _ended = sender.send(Input::Leading(true)).await;
-            return;
-        }
-        let (leading, mut changes) = watch::channel(false);
+        });
+        return (Term::unlimited(), told);
+    }
+    let (candidate, term) = Candidate::new(client, &args.namespace, identity);
+    let (leading, mut changes) = watch::channel(false);
+    let election = tokio::spawn(async move {
         let told = tokio::spawn(async move {
             while changes.changed().await.is_ok() {
                 let leads = *changes.borrow_and_update();
                 let _ended = sender.send(Input::Leading(leads)).await;
             }
         });
-        Candidate::new(client, &namespace, identity).run(leading, stop).await;
+        candidate.run(leading, stop).await;
         told.abort();
-    })
+    });
+    (term, election)
 }

@@ -51,7 +51,7 @@ fn config() -> watcher::Config {
     watcher::Config::default().timeout(WATCH_TIMEOUT_SECS)
 }
 
-/// Watches the CRDs of Gateway API, and starts and ends the watches of their kinds accordingly.
+/// Watches the CRDs of Gateway API and of Keryx, and starts and ends the watches of their kinds accordingly.
 async fn follow_crds(client: Client, sender: mpsc::Sender<Input>) {
     let (crds_sender, mut crds) = mpsc::channel(CRD_CHANGES_MAX);
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(client.clone());
@@ -103,7 +103,7 @@ async fn follow_crds(client: Client, sender: mpsc::Sender<Input>) {
     }
 }
 
-/// Takes in CRD changes; says whether one concerns Gateway API.
+/// Takes in CRD changes; says whether one concerns a kind that is watched.
 fn note(
     bundle_versions: &mut BTreeMap<String, Option<String>>,
     change: Change<PartialObjectMeta<CustomResourceDefinition>>,
@@ -113,17 +113,17 @@ fn note(
         Change::Delete(crd) => (Vec::new(), vec![*crd]),
         Change::Reset(all) => {
             bundle_versions.clear();
-            let ours = all.into_iter().filter(discovery::is_gateway_api);
+            let ours = all.into_iter().filter(discovery::concerns);
             bundle_versions.extend(ours.map(|crd| (crd.name_any(), discovery::bundle_version(&crd))));
             return true;
         }
     };
     let mut concerned = false;
-    for crd in delete.iter().filter(|crd| discovery::is_gateway_api(crd)) {
+    for crd in delete.iter().filter(|crd| discovery::concerns(crd)) {
         bundle_versions.remove(&crd.name_any());
         concerned = true;
     }
-    for crd in apply.iter().filter(|crd| discovery::is_gateway_api(crd)) {
+    for crd in apply.iter().filter(|crd| discovery::concerns(crd)) {
         bundle_versions.insert(crd.name_any(), discovery::bundle_version(crd));
         concerned = true;
     }

@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use crate::clock;
 use crate::index::{Key, Subject};
+use crate::lease::Term;
 
 /// Longest wait for the answer to one request: a connection that died unseen must not keep a subject for ever.
 const REQUEST_LIMIT: Duration = Duration::from_secs(15);
@@ -127,19 +129,26 @@ pub(crate) struct Report {
 pub(crate) struct Writer {
     client: Client,
     recorder: Recorder,
+    term: Term,
 }
 
 impl Writer {
-    pub(crate) fn new(client: Client, identity: &str) -> Self {
+    /// A writer that writes nothing outside `term`.
+    pub(crate) fn new(client: Client, identity: &str, term: Term) -> Self {
         let reporter =
             Reporter { controller: names::CONTROLLER_NAME.to_owned(), instance: Some(identity.to_owned()) };
-        Self { recorder: Recorder::new(client.clone(), reporter), client }
+        Self { recorder: Recorder::new(client.clone(), reporter), client, term }
     }
 
     /// Carries out `steps`. The first that fails ends the sequence, because later steps build on earlier ones.
     pub(crate) async fn run(&self, subject: Subject, steps: Vec<Step>) -> Report {
         let mut report = Report { subject, stored: Vec::new(), refused: None, failed: false };
         for mut step in steps {
+            if !self.term.covers(clock::now()) {
+                debug!(subject = %report.subject, "not the leader any more");
+                report.failed = true;
+                break;
+            }
             refer_to_last(&mut step, &report.stored);
             let put =
                 if let Step::PutService(service) = &step { Some(Key::of(&service.metadata)) } else { None };

@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use keryx_api::gateway_api::{Gateway, GatewayAddresses};
 use thiserror::Error;
 
-/// The one address type that Keryx gives.
+/// The address type of everything in `status.addresses`.
 pub const IP_ADDRESS: &str = "IPAddress";
+/// The address type whose value is the name of a pool: one address of that pool.
+pub const POOL: &str = "keryx.dev/pool";
 
 /// What IPAM should give to a Gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,20 +20,25 @@ pub enum Demand {
 }
 
 /// One entry of `spec.addresses`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WantedAddress {
     /// This address and no other.
     Exact(IpAddr),
     /// Type without value: any one address, of either family.
     AnyOfType,
+    /// Any one address of the pool of this name, of either family.
+    FromPool(String),
 }
 
 /// Why `spec.addresses` cannot be asked of IPAM at all. [`crate::decide()`] finds it too and says it on the Gateway
 /// before anything that [`AddressState`] says; claims that the Gateway has from before are given there as `held`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AddressProblem {
-    /// A type other than [`IP_ADDRESS`]: the Gateway is not Accepted, `UnsupportedAddress`.
-    #[error("Addresses of type {type_} are not supported; use type {IP_ADDRESS}, with or without a value")]
+    /// A type other than [`IP_ADDRESS`] and [`POOL`]: the Gateway is not Accepted, `UnsupportedAddress`.
+    #[error(
+        "Addresses of type {type_} are not supported; use type {IP_ADDRESS}, with or without a value, or type {POOL} \
+         with the name of a pool"
+    )]
     UnsupportedType {
         /// The type asked for.
         type_: String,
@@ -41,6 +48,17 @@ pub enum AddressProblem {
     NotAnAddress {
         /// The value asked for.
         value: String,
+    },
+    /// Type [`POOL`] without a value: the Gateway is not Programmed, `AddressNotUsable`.
+    #[error("An entry of type {POOL} in spec.addresses needs the name of a pool as its value")]
+    PoolNotNamed,
+    /// Entries of two pools: the Gateway is not Programmed, `AddressNotUsable`.
+    #[error("spec.addresses names the pools {first} and {second}; name one pool, in as many entries as addresses")]
+    SeveralPools {
+        /// The pool named first.
+        first: String,
+        /// Another.
+        second: String,
     },
 }
 
@@ -94,19 +112,39 @@ impl RefusalReason {
 /// What IPAM must give, from `spec.addresses`. An unsupported type is found before a bad value.
 pub fn demand(gateway: &Gateway) -> Result<Demand, AddressProblem> {
     let listed = gateway.spec.addresses.as_deref().unwrap_or_default();
-    if let Some(type_) = listed.iter().filter_map(|entry| entry.r#type.as_deref()).find(|t| *t != IP_ADDRESS)
-    {
+    let mut types = listed.iter().filter_map(|entry| entry.r#type.as_deref());
+    if let Some(type_) = types.find(|type_| ![IP_ADDRESS, POOL].contains(type_)) {
         return Err(AddressProblem::UnsupportedType { type_: type_.to_owned() });
     }
     if listed.is_empty() {
         return Ok(Demand::EachAvailable);
     }
-    listed.iter().map(wanted).collect::<Result<_, _>>().map(Demand::Listed)
+    let wanted: Vec<WantedAddress> = listed.iter().map(wanted).collect::<Result<_, _>>()?;
+    let mut pools = wanted.iter().filter_map(WantedAddress::pool);
+    if let Some(first) = pools.next()
+        && let Some(second) = pools.find(|pool| *pool != first)
+    {
+        return Err(AddressProblem::SeveralPools { first: first.to_owned(), second: second.to_owned() });
+    }
+    Ok(Demand::Listed(wanted))
+}
+
+impl WantedAddress {
+    /// The pool named.
+    pub fn pool(&self) -> Option<&str> {
+        match self {
+            Self::FromPool(pool) => Some(pool),
+            Self::Exact(_) | Self::AnyOfType => None,
+        }
+    }
 }
 
 fn wanted(entry: &GatewayAddresses) -> Result<WantedAddress, AddressProblem> {
+    let is_pool = entry.r#type.as_deref() == Some(POOL);
     match entry.value.as_deref() {
+        None | Some("") if is_pool => Err(AddressProblem::PoolNotNamed),
         None | Some("") => Ok(WantedAddress::AnyOfType),
+        Some(pool) if is_pool => Ok(WantedAddress::FromPool(pool.to_owned())),
         Some(value) => value
             .parse()
             .map(WantedAddress::Exact)

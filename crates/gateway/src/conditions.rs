@@ -51,6 +51,8 @@ impl fmt::Display for Wanted {
 /// - A stored type that is in `ours` and no longer wanted is removed.
 /// - Every other stored condition is foreign and stays as and where it is.
 /// - Wanted types that are not stored are appended in their order, with `now`.
+/// - A `generation` of 0 stands for an object whose generations are not counted: no `observedGeneration` is written, since
+///   API servers drop a zero and what is stored would never be as wanted.
 pub fn merge(
     stored: &[Condition],
     wanted: &[Wanted],
@@ -87,7 +89,7 @@ fn condition(wanted: &Wanted, generation: i64, since: &Time) -> Condition {
         status: wanted.status_text().to_owned(),
         reason: wanted.reason.to_owned(),
         message: wanted.message.chars().take(MAX_MESSAGE_LEN).collect(),
-        observed_generation: Some(generation),
+        observed_generation: (generation > 0).then_some(generation),
         last_transition_time: since.clone(),
     }
 }

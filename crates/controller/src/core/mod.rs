@@ -42,6 +42,7 @@ use tracing::{info, warn};
 use crate::clock;
 use crate::discovery::Served;
 use crate::index::{Index, Key, Subject};
+use crate::lease::Term;
 use crate::ledger::Ledger;
 use crate::metrics::{Metrics, WriteLabels, WriteOutcome};
 use crate::services::ServicePolicy;
@@ -112,6 +113,8 @@ pub(crate) struct Core {
     settings: Settings,
     client: Client,
     writer: Writer,
+    /// For how long this process leads.
+    term: Term,
     permits: Arc<Semaphore>,
     reports: mpsc::Sender<Input>,
     metrics: Arc<Metrics>,
@@ -139,6 +142,7 @@ impl Core {
         settings: Settings,
         client: Client,
         writer: Writer,
+        term: Term,
         reports: mpsc::Sender<Input>,
         metrics: Arc<Metrics>,
         ready: Ready,
@@ -147,6 +151,7 @@ impl Core {
             settings,
             client,
             writer,
+            term,
             permits: Arc::new(Semaphore::new(WRITES_MAX)),
             reports,
             metrics,
@@ -359,7 +364,14 @@ impl Core {
 
     /// Decides about every subject that a change concerned, writes the ledger, then lets the writes go.
     async fn turn(&mut self) {
-        let is_early = self.take_over_at.is_some_and(|at| clock::now() < at);
+        let now = clock::now();
+        if !self.term.covers(now) {
+            // Nobody has told yet that another leads, or that this process goes on leading after it stood still.
+            self.ledger = None;
+            self.take_over_at = Some(now + RETRY);
+            return;
+        }
+        let is_early = self.take_over_at.is_some_and(|at| now < at);
         if self.ledger.is_none() && (is_early || !self.take_over().await) {
             return;
         }

@@ -45,3 +45,19 @@ fn a_value_that_is_no_address_is_refused_by_value() {
         assert_eq!(demand(&gateway(&[(None, Some("192.0.2.1")), (None, Some(value))])), Err(problem));
     }
 }
+
+#[test]
+fn a_pool_is_asked_for_by_an_entry_of_its_own_type() {
+    let entries = [(Some(POOL), Some("edge")), (None, Some("192.0.2.10")), (Some(POOL), Some("edge"))];
+    let pool = WantedAddress::FromPool("edge".into());
+    let expected = vec![pool.clone(), WantedAddress::Exact("192.0.2.10".parse().unwrap()), pool];
+    assert_eq!(demand(&gateway(&entries)), Ok(Demand::Listed(expected)));
+}
+
+#[test]
+fn one_gateway_names_one_pool_and_names_it() {
+    let two = [(Some(POOL), Some("edge")), (Some(POOL), Some("inner"))];
+    let problem = AddressProblem::SeveralPools { first: "edge".into(), second: "inner".into() };
+    assert_eq!(demand(&gateway(&two)), Err(problem));
+    assert_eq!(demand(&gateway(&[(Some(POOL), None)])), Err(AddressProblem::PoolNotNamed));
+}

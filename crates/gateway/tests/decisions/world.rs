@@ -11,6 +11,7 @@ use keryx_api::gateway_api::{
 };
 use keryx_gateway::addresses::AddressState;
 use keryx_gateway::conditions::Wanted;
+use keryx_gateway::conditions::Wanted;
 use keryx_gateway::{Cluster, Inputs, ObjectKey, Outcome, decide};
 use serde::de::DeserializeOwned;
 
@@ -31,6 +32,8 @@ pub(crate) struct World {
     pub(crate) namespaces: BTreeMap<String, BTreeMap<String, String>>,
     pub(crate) grants: Vec<ReferenceGrant>,
     pub(crate) addresses: AddressState,
+    pub(crate) address_notes: Vec<Wanted>,
+    pub(crate) sharing_key: Option<String>,
     pub(crate) write_failures: BTreeMap<ObjectKey, String>,
 }
 
@@ -66,6 +69,8 @@ impl World {
             namespaces: BTreeMap::new(),
             grants: Vec::new(),
             addresses: AddressState::Assigned(vec!["192.0.2.10".parse().unwrap()]),
+            address_notes: Vec::new(),
+            sharing_key: None,
             write_failures: BTreeMap::new(),
         }
     }

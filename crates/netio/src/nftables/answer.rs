@@ -2,9 +2,9 @@
 
 use std::ffi::CStr;
 
+use super::decode::{attribute, messages, u16_at, u32_at};
 use super::encode::MESSAGE_HEADER;
 
-const ATTRIBUTE_HEADER: usize = 4;
 /// `NLMSGERR_ATTR_MSG`, which libc lacks.
 const ATTRIBUTE_TEXT: u16 = 1;
 
@@ -20,14 +20,8 @@ pub(super) struct Answer {
 }
 
 /// Reads the answers in one datagram; messages of other kinds and what is cut off are skipped.
-pub(super) fn read(mut datagram: &[u8]) -> Vec<Answer> {
-    let mut answers = Vec::new();
-    while let Some(length) = u32_at(datagram, 0).map(|length| length as usize) {
-        let Some(message) = datagram.get(..length).filter(|_| length >= MESSAGE_HEADER) else { break };
-        answers.extend(read_message(message));
-        datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    answers
+pub(super) fn read(datagram: &[u8]) -> Vec<Answer> {
+    messages(datagram).filter_map(read_message).collect()
 }
 
 fn read_message(message: &[u8]) -> Option<Answer> {
@@ -45,21 +39,7 @@ fn read_message(message: &[u8]) -> Option<Answer> {
     Some(Answer { sequence, errno, detail })
 }
 
-fn text(mut attributes: &[u8]) -> Option<String> {
-    loop {
-        let length = usize::from(u16_at(attributes, 0)?);
-        let payload = attributes.get(ATTRIBUTE_HEADER..length)?;
-        if u16_at(attributes, 2)? == ATTRIBUTE_TEXT {
-            return Some(CStr::from_bytes_until_nul(payload).ok()?.to_string_lossy().into_owned());
-        }
-        attributes = attributes.get(length.next_multiple_of(4)..)?;
-    }
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|field| u16::from_ne_bytes(*field))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|field| u32::from_ne_bytes(*field))
+fn text(attributes: &[u8]) -> Option<String> {
+    let payload = attribute(attributes, ATTRIBUTE_TEXT)?;
+    Some(CStr::from_bytes_until_nul(payload).ok()?.to_string_lossy().into_owned())
 }

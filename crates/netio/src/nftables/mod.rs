@@ -20,12 +20,15 @@
 
 mod answer;
 mod batch;
+mod decode;
 mod encode;
 mod expression;
+mod loss;
 mod socket;
 
 pub use batch::{Base, Batch, Element, Hook};
 pub use expression::{Expression, Field, Operator, Reject, Verdict};
+pub use loss::TableLoss;
 pub use socket::{CommitError, Nftables};
 
 #[cfg(test)]

@@ -56,6 +56,21 @@ impl Nftables {
         Ok(Self { socket, send_buffer: 0 })
     }
 
+    /// The netlink port of this connection, by which the kernel names the author of a change; 0 before the first commit.
+    ///
+    /// # Errors
+    /// The kernel does not tell it.
+    pub fn port(&self) -> io::Result<u32> {
+        // SAFETY: zeros are a valid value of this structure of numbers.
+        let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+        let mut length = size_of_val(&address) as libc::socklen_t;
+        // SAFETY: the descriptor is open as long as `self`; the kernel writes at most `length` octets to `address`.
+        let status = unsafe {
+            libc::getsockname(self.socket.as_raw_fd(), (&raw mut address).cast(), &raw mut length)
+        };
+        if status == 0 { Ok(address.nl_pid) } else { Err(io::Error::last_os_error()) }
+    }
+
     /// Applies all operations of the batch at once or, with an error, none of them. An empty batch is no call at all.
     ///
     /// Blocks while the kernel works: milliseconds for thousands of elements, longer while another writer of the same

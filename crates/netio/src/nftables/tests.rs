@@ -2,7 +2,8 @@
 //! `linux/netlink.h`, `nfnetlink.h` and `nf_tables.h`.
 
 use super::answer::{self, Answer};
-use super::encode::Encoder;
+use super::encode::{Encoder, Header};
+use super::loss::tells_loss;
 use super::socket::result;
 use super::*;
 
@@ -241,5 +242,31 @@ fn a_datagram_that_is_cut_off_or_lies_about_its_length_gives_no_answer() {
         let mut lying = whole.clone();
         lying[..4].copy_from_slice(&length.to_ne_bytes());
         assert_eq!(answer::read(&lying), [], "says {length}");
+    }
+}
+
+/// A notification of the kernel that the port `author` did something to `table`.
+fn notification(kind: libc::c_int, table: &str, author: u32) -> Vec<u8> {
+    let kind = (libc::NFNL_SUBSYS_NFTABLES << 8 | kind) as u16;
+    let mut encoder = Encoder::default();
+    let header = Header { kind, flags: 0, sequence: 1, family: libc::NFPROTO_INET as u8, resource: 7 };
+    encoder.message(&header, |message| message.text(1, table));
+    let mut bytes = encoder.into_bytes();
+    bytes[12..16].copy_from_slice(&author.to_ne_bytes());
+    bytes
+}
+
+#[test]
+fn only_the_deletion_of_the_table_by_another_port_is_a_loss() {
+    let deleted = |table, author| notification(libc::NFT_MSG_DELTABLE, table, author);
+    assert!(tells_loss(&deleted("keryx_guard", 9), "keryx_guard", Some(5)));
+    assert!(!tells_loss(&deleted("keryx_guard", 5), "keryx_guard", Some(5)));
+    assert!(!tells_loss(&deleted("keryx_guard2", 9), "keryx_guard", Some(5)));
+    assert!(!tells_loss(&notification(libc::NFT_MSG_NEWTABLE, "keryx_guard", 9), "keryx_guard", Some(5)));
+    let mut several = notification(libc::NFT_MSG_NEWTABLE, "kube-proxy", 9);
+    several.extend(deleted("keryx_guard", 9));
+    assert!(tells_loss(&several, "keryx_guard", Some(5)));
+    for cut in 0..several.len() {
+        tells_loss(&several[..cut], "keryx_guard", Some(5));
     }
 }

@@ -1,15 +1,16 @@
 //! The guard: keeps the node's nftables table for untranslated packets as the plan asks.
 //!
-//! Only the difference to what is installed is sent, as one atomic batch. Where the outcome of a batch is unknown, or
-//! the kernel refuses it, the table is made anew.
+//! Only the difference to what is installed is sent, as one atomic batch. Where the outcome of a batch is unknown, the
+//! kernel refuses it, or somebody else deleted the table, it is made anew.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use keryx_api::Protocol;
 use keryx_dataplane::guard::{self, Guard};
 use keryx_dataplane::rules::Transport;
-use keryx_netio::nftables::{Batch, Nftables};
+use keryx_netio::nftables::{Batch, Nftables, TableLoss};
 use keryx_plan::GuardInput;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,9 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let mut driver = Driver { kernel: None, installed: None };
+    let mut losses = TableLoss::listen(guard::TABLE)
+        .inspect_err(|error| warn!("cannot see whether somebody deletes the guard's table: {error}"))
+        .ok();
     loop {
         let wanted = wanted(&orders.borrow_and_update().plan.guard);
         let vips = Arc::new(wanted.vips.clone());
@@ -50,12 +54,26 @@ pub async fn run(
         tokio::select! {
             Ok(()) = orders.changed() => {}
             () = tokio::time::sleep(RETRY), if failed => {}
+            Some(lost) = next_loss(&mut losses, driver.port()) => {
+                if let Err(error) = lost {
+                    warn!("cannot see any longer whether somebody deletes the guard's table: {error}");
+                    losses = None;
+                } else {
+                    warn!("somebody deleted the guard's table; making it anew");
+                    driver.installed = None;
+                }
+            }
             () = stop.cancelled() => break,
         }
     }
     if let Err(error) = driver.remove() {
         warn!("failed to remove the guard: {error:#}");
     }
+}
+
+/// The next loss of the table; `None` without anything to learn it from.
+async fn next_loss(losses: &mut Option<TableLoss>, own: Option<u32>) -> Option<io::Result<()>> {
+    Some(losses.as_mut()?.lost(own).await)
 }
 
 struct Driver {
@@ -81,6 +99,11 @@ impl Driver {
         info!(vips = wanted.vips.len(), ports = wanted.claimed.len(), "guard installed");
         self.installed = Some(wanted);
         Ok(())
+    }
+
+    /// By which the kernel names this driver as the author of a change.
+    fn port(&self) -> Option<u32> {
+        self.kernel.as_ref()?.port().ok()
     }
 
     fn remove(&mut self) -> anyhow::Result<()> {
