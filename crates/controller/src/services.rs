@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use keryx_api::assigned::Assigned;
 use keryx_api::names;
 use keryx_gateway::conditions::{self, Wanted};
-use keryx_ipam::{Backend, Families, Family, Protocol, Sharing};
-use keryx_pools::wishes::{self, WishError};
+use keryx_ipam::{Backend, Families, Family, OwnerKind, Protocol, Sharing};
+use keryx_pools::wishes::{WishError, wishes};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
@@ -68,8 +68,9 @@ pub(crate) fn demand(service: &Service, foreign_annotations: bool) -> Result<Dem
         (Some("PreferDualStack"), Some(first)) if listed.len() > 1 => Families::Prefer(first),
         (_, first) => Families::Single(first),
     };
+    let load_balancer_ip = spec.load_balancer_ip.as_deref();
     let wishes =
-        wishes::of_service(service.annotations(), spec.load_balancer_ip.as_deref(), foreign_annotations)?;
+        wishes(OwnerKind::Service, service.annotations(), load_balancer_ip, foreign_annotations)?;
     let sharing = wishes.sharing_key.map(|key| Sharing {
         key,
         across_namespaces: wishes.across_namespaces,

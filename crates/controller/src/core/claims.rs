@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{Node, Service};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
 use keryx_api::gateway_api::Gateway;
-use keryx_api::ledger::{LedgerEntry, LedgerOwner, OwnerKind as LedgerKind};
+use keryx_api::ledger::LedgerEntry;
 use keryx_ipam::{
     Allocator, Assignment, Change, Claim, Family, Owner, OwnerId, OwnerKind, Pool, Reason, Request,
     ReservedWhy, Rest, Usage,
 };
+use keryx_pools::ledger::{self, Remembered};
 use kube::ResourceExt as _;
 use tracing::warn;
 
@@ -39,20 +38,11 @@ impl Claims {
     /// Takes in the ledger as it was read.
     pub(crate) fn observe_ledger(&mut self, entries: BTreeMap<IpAddr, LedgerEntry>) {
         for (address, entry) in entries {
-            let pool: Arc<str> = entry.pool.into();
-            let owners = entry.owners.into_iter().map(owner_of);
-            match entry.released_at {
-                None => {
-                    for owner in owners {
-                        let (owner, pool) = (Arc::new(owner), Arc::clone(&pool));
-                        self.allocator.observe_shared(Claim { address, owner, pool });
-                    }
+            match ledger::remembered(address, &entry) {
+                Remembered::Held(claims) => {
+                    claims.into_iter().for_each(|claim| self.allocator.observe_shared(claim));
                 }
-                Some(released_at) => {
-                    let released_at_secs = u64::try_from(released_at.0.as_second()).unwrap_or_default();
-                    let rest = |owner: Owner| Rest { address, owner: owner.id, pool, released_at_secs };
-                    owners.take(1).map(rest).for_each(|rest| self.allocator.observe_released(rest));
-                }
+                Remembered::Resting(rest) => self.allocator.observe_released(rest),
             }
         }
     }
@@ -95,9 +85,12 @@ impl Claims {
         }
     }
 
-    /// Replaces the pools. Claims stay.
-    pub(crate) fn set_pools(&mut self, pools: Vec<Pool>) {
+    /// Replaces the pools. Claims stay; returns the owners of those that are in their pool now and were not, or were
+    /// and are not.
+    pub(crate) fn set_pools(&mut self, pools: Vec<Pool>) -> Vec<Subject> {
+        let before = self.allocator.outside();
         self.allocator.set_pools(pools);
+        before.symmetric_difference(&self.allocator.outside()).map(subject).collect()
     }
 
     /// Keeps back what the cluster uses itself: the Nodes' own addresses, Pod and Service ranges, and the blocks of the
@@ -188,19 +181,12 @@ impl Claims {
 
     /// What the ledger should say of an address; `None` if it should say nothing.
     fn entry(&self, address: IpAddr) -> Option<LedgerEntry> {
-        let mut claims = self.allocator.claims_on(address).peekable();
-        if let Some(first) = claims.peek() {
-            let pool = first.pool.to_string();
-            let owners = claims.map(|claim| ledger_owner(&claim.owner.id, &claim.owner.uid)).collect();
-            return Some(LedgerEntry { pool, owners, released_at: None });
+        let claims: Vec<Claim> = self.allocator.claims_on(address).collect();
+        if let Some(first) = claims.first() {
+            return Some(ledger::held_entry(&first.pool, claims.iter().map(|claim| claim.owner.as_ref())));
         }
-        let rest = self.allocator.rest_of(address)?;
-        let released_at = i64::try_from(rest.released_at_secs).unwrap_or(i64::MAX);
-        Some(LedgerEntry {
-            pool: rest.pool.to_string(),
-            owners: vec![ledger_owner(&rest.owner, "")],
-            released_at: Some(Time(Timestamp::from_second(released_at).unwrap_or(Timestamp::MAX))),
-        })
+        let Rest { owner, pool, released_at_secs, .. } = self.allocator.rest_of(address)?;
+        Some(ledger::resting_entry(&pool, &Owner { id: owner, uid: String::new() }, released_at_secs))
     }
 
     /// Every owner with a claim.
@@ -252,20 +238,4 @@ fn subject(owner: &OwnerId) -> Subject {
         OwnerKind::Gateway => Subject::Gateway(key),
         OwnerKind::Service => Subject::Service(key),
     }
-}
-
-fn owner_of(owner: LedgerOwner) -> Owner {
-    let kind = match owner.kind {
-        LedgerKind::Gateway => OwnerKind::Gateway,
-        LedgerKind::Service => OwnerKind::Service,
-    };
-    Owner { id: OwnerId { kind, namespace: owner.namespace, name: owner.name }, uid: owner.uid }
-}
-
-fn ledger_owner(owner: &OwnerId, uid: &str) -> LedgerOwner {
-    let kind = match owner.kind {
-        OwnerKind::Gateway => LedgerKind::Gateway,
-        OwnerKind::Service => LedgerKind::Service,
-    };
-    LedgerOwner { kind, namespace: owner.namespace.clone(), name: owner.name.clone(), uid: uid.to_owned() }
 }

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use keryx_api::gateway_api::{Gateway, GatewayListeners, Route, RouteKind};
 use keryx_gateway::addresses::{self, AddressState, Demand, RefusalReason, WantedAddress};
 use keryx_gateway::conditions::Wanted;
-use keryx_ipam::{Backend, Families, Family, Protocol, Reason, Request, Sharing};
-use keryx_pools::wishes;
+use keryx_ipam::{Backend, Families, Family, OwnerKind, Protocol, Reason, Request, Sharing};
+use keryx_pools::wishes::wishes;
 use kube::ResourceExt as _;
 
 use super::claims::gateway_owner;
@@ -61,7 +61,7 @@ impl Core {
             Ok(Demand::Listed(list)) => listed(&list),
             Err(problem) => return Err(problem.to_string()),
         };
-        let wishes = wishes::of_gateway(gateway.annotations(), self.settings.foreign_annotations)
+        let wishes = wishes(OwnerKind::Gateway, gateway.annotations(), None, self.settings.foreign_annotations)
             .map_err(|error| error.to_string())?;
         let pool = match (listed_pool, wishes.pool) {
             (Some(listed), Some(annotated)) if listed != annotated => {

@@ -84,7 +84,7 @@ impl Core {
 
         let mut steps = Vec::new();
         steps.extend(self.finalizer_step(key, gateway, &outcome));
-        let unwritable = self.generated_steps(key, gateway, &outcome, &mut steps);
+        let unwritable = self.generated_steps(key, &outcome, &mut steps);
         if unwritable {
             // The refusal is known only now: decide again with it, so that the conditions tell the truth at once.
             let outcome = self.decide_gateway(gateway, &attached, &addresses);
@@ -149,7 +149,6 @@ impl Core {
     fn generated_steps(
         &mut self,
         key: &Key,
-        gateway: &Gateway,
         outcome: &Outcome,
         steps: &mut Vec<Step>,
     ) -> bool {

@@ -34,7 +34,7 @@ use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_ipam::OwnerKind;
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Event, EventType};
-use kube::{Client, Resource, ResourceExt as _};
+use kube::{Client, Resource};
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::{info, warn};
@@ -178,7 +178,8 @@ impl Core {
             // Who does not lead has nothing to take over, however long that has been due.
             let take_over = self.take_over_at.filter(|_| self.leading && self.unsynced.is_empty());
             let expiry = self.next_expiry().filter(|_| self.ledger.is_some());
-            let wake = self.pace.next().into_iter().chain(take_over).chain(expiry).min();
+            let pools = self.pools.due().filter(|_| self.ledger.is_some());
+            let wake = self.pace.next().into_iter().chain(take_over).chain(expiry).chain(pools).min();
             tokio::select! {
                 received = inputs.recv_many(&mut batch, BATCH_MAX) => if received == 0 { return },
                 () = sleep_until(wake) => {}
@@ -223,8 +224,10 @@ impl Core {
             Input::Ranges(change) => self.apply_ranges(change),
             Input::AddressPools(change) => {
                 self.synced("IPAddressPool", &change);
-                self.index.address_pools_changed(change);
-                self.use_pools();
+                if self.index.address_pools_changed(change) {
+                    self.use_pools();
+                }
+                self.pools.touch();
             }
             Input::Ledger(change) => self.apply_ledger(&change),
             Input::Exposures(change) => {
@@ -315,6 +318,15 @@ impl Core {
         self.claims.reserve(nodes, self.index.service_ranges());
     }
 
+    /// Publishes events that belong to no subject.
+    fn tell(&self, steps: Vec<Step>) {
+        if self.leading && !steps.is_empty() {
+            let writer = self.writer.clone();
+            let nobody = Subject::Service(Key::new(&self.settings.namespace, "events"));
+            tokio::spawn(async move { writer.run(nobody, steps).await });
+        }
+    }
+
     /// When the rest of a released address ends.
     fn next_expiry(&self) -> Option<Instant> {
         let left = self.claims.next_expiry()?.saturating_sub(clock::wall_secs());
@@ -391,10 +403,14 @@ impl Core {
                 self.take_on(subject, steps, &mut jobs);
             }
         }
+        let changes = self.claims.take_unwritten();
+        if !changes.is_empty() {
+            self.pools.touch();
+        }
+        self.metrics.owners_waiting.set(i64::try_from(self.claims.waiting()).unwrap_or(i64::MAX));
         for (key, steps) in self.pool_steps() {
             self.take_on(Subject::Pool(key), steps, &mut jobs);
         }
-        let changes = self.claims.take_unwritten();
         if let Some(ledger) = &mut self.ledger
             && !changes.is_empty()
             && let Err(error) = ledger.write(&changes).await
@@ -409,7 +425,6 @@ impl Core {
             self.take_over_at = Some(clock::now() + RETRY);
             return;
         }
-        self.report_pools();
         for (subject, steps) in jobs {
             self.send_off(subject, steps);
         }
@@ -427,8 +442,11 @@ impl Core {
 
     fn decide(&mut self, subject: &Subject) -> Vec<Step> {
         match subject {
-            // Decided at the end of every turn, when all claims are settled.
-            Subject::Pool(_) => Vec::new(),
+            // Looked at when all claims of a turn are settled.
+            Subject::Pool(_) => {
+                self.pools.touch();
+                Vec::new()
+            }
             Subject::Class(name) => self.class_steps(name),
             Subject::Gateway(key) => self.gateway_steps(key),
             Subject::Service(key) => self.service_steps(key),

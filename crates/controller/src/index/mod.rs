@@ -189,8 +189,11 @@ impl Index {
         specs.flat_map(|spec| spec.cidrs.iter().flatten()).filter_map(|range| range.parse().ok())
     }
 
-    pub(crate) fn address_pools_changed(&mut self, change: Change<IPAddressPool>) {
-        changes(&mut self.address_pools, change);
+    /// Takes in IPAddressPools; says whether more than a status changed.
+    pub(crate) fn address_pools_changed(&mut self, change: Change<IPAddressPool>) -> bool {
+        let spec = |pool: &Option<Arc<IPAddressPool>>| pool.as_ref().map(|pool| pool.spec.clone());
+        let changed = changes(&mut self.address_pools, change);
+        changed.iter().any(|changed| spec(&changed.old) != spec(&changed.new))
     }
 
     /// Takes in Nodes; says whether any address or Pod range may have changed.

@@ -1,9 +1,11 @@
 //! What the ledger and the marks need to know of one address or one owner.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Allocator;
+use super::holds::Holder;
 use crate::owner::{Claim, OwnerId};
 use crate::request::Rest;
 
@@ -15,6 +17,18 @@ impl Allocator {
             owner: Arc::new(self.owners.owner(holder.owner)),
             pool: Arc::clone(self.pool_names.get(holder.pool())),
         })
+    }
+
+    /// Owners of an address that the pool it was taken from no longer covers. Costs O(claims · log ranges).
+    pub fn outside(&self) -> BTreeSet<OwnerId> {
+        let strays = |(address, holders): (IpAddr, &'_ [Holder])| {
+            let covers = |holder: &Holder| {
+                let current = self.current(holder.pool()).map(|index| &self.pools.states()[index].pool);
+                current.is_some_and(|pool| pool.contains(address))
+            };
+            holders.iter().filter(|holder| !covers(holder)).map(|holder| holder.owner).collect::<Vec<_>>()
+        };
+        self.holds.iter().flat_map(strays).map(|handle| self.owners.id(handle)).collect()
     }
 
     /// The rest of one address.
