@@ -19,6 +19,7 @@ mod access;
 mod allocator;
 mod coverage;
 mod family;
+mod free;
 mod interval;
 mod ordinal;
 mod owner;

@@ -89,7 +89,7 @@ pub enum Reason {
         "no pool has an address for this owner: {}",
         tried.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
-    NothingLeft {
+    PoolsExhausted {
         /// Why each of them cannot, in the order in which they were tried; never fewer than two.
         tried: Vec<Reason>,
     },
@@ -241,7 +241,7 @@ impl Reason {
             Self::AddressAvoided { .. } => "AddressAvoided",
             Self::AddressReserved { .. } => "AddressReserved",
             Self::AddressNotWanted { .. } => "AddressNotWanted",
-            Self::NothingLeft { .. } => "NothingLeft",
+            Self::PoolsExhausted { .. } => "PoolsExhausted",
             Self::AddressKeptBack { .. } => "AddressKeptBack",
             Self::SharingKeyDiffers { .. } => "SharingKeyDiffers",
             Self::SharingUnknown { .. } => "SharingUnknown",
