@@ -92,10 +92,12 @@ pub struct IPAddressPoolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "duration")]
     pub reuse_after: Option<String>,
-    /// Which Services may get addresses from here; all, unless given.
+    /// Which Services may get addresses from here. Without it all may, unless there is a gatewayAllocation: then those in its
+    /// namespaces, and none if it selects Gateways.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_allocation: Option<ServiceAllocation>,
-    /// Which Gateways may get addresses from here; all, unless given.
+    /// Which Gateways may get addresses from here. Without it all may, unless there is a serviceAllocation: then those in its
+    /// namespaces, and none if it selects Services.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_allocation: Option<GatewayAllocation>,
 }
@@ -192,6 +194,8 @@ pub struct PoolUsage {
     pub assigned: String,
     /// Addresses that are free.
     pub available: String,
+    /// Addresses that rest: released, and held back for the owner they had.
+    pub resting: String,
 }
 
 /// The definition of the kind, as it is installed.

@@ -23,6 +23,7 @@ mod spelling;
 mod tests;
 
 pub use problem::{KeyError, KeyProblem, Notice};
+pub use spelling::distance;
 
 const SEARCH_ORDER: &str = "search-order";
 const SKIP_END_IPS: &str = "skip-end-ips-in-cidr";

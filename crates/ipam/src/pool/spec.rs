@@ -85,6 +85,14 @@ pub enum FieldError {
     /// `Exists` or `DoesNotExist` with values.
     #[error("values is not empty; leave it out, or take the operator In or NotIn")]
     ValuesUnwanted,
+    /// A word of a closed set, or of a form of its own, that is none. Set by those who make a [`PoolSpec`].
+    #[error("'{text}' cannot be read; write {expected}")]
+    Unreadable {
+        /// What is written.
+        text: String,
+        /// What may stand there.
+        expected: &'static str,
+    },
 }
 
 impl Pool {
