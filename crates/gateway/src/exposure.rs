@@ -34,6 +34,7 @@ pub(crate) fn build(gateway: &Gateway, addresses: &[IpAddr], served: &[ServedPor
             announce_from: AnnounceFrom::default(),
             without_endpoints: WithoutEndpoints::default(),
         },
+        sharing_key: None,
     })
 }
 

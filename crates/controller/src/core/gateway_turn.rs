@@ -230,7 +230,7 @@ impl Core {
             .map(|claim| claim.pool.to_string())
             .filter(|pool| seen.insert(pool.clone()))
             .collect();
-        Assigned { addresses: addresses.to_vec(), pools }
+        Assigned { addresses: addresses.to_vec(), pools, sharing_key: None }
     }
 
     fn exposure_steps(&self, gateway: &Gateway, outcome: &Outcome) -> Option<Step> {

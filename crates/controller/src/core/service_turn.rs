@@ -52,6 +52,7 @@ impl Core {
         let assigned = Assigned {
             addresses: assignment.addresses.iter().map(|assigned| assigned.address).collect(),
             pools: pools.filter(|pool| seen.insert(pool.clone())).collect(),
+            sharing_key: None,
         };
         let mut steps = status_step(key, service, &Verdict::Assigned { assigned, unmet: None });
         if steps.is_empty() {
@@ -80,7 +81,7 @@ impl Core {
         } else {
             let pools: BTreeSet<String> = held.iter().map(|claim| claim.pool.to_string()).collect();
             let addresses = held.iter().map(|claim| claim.address).collect();
-            let assigned = Assigned { addresses, pools: pools.into_iter().collect() };
+            let assigned = Assigned { addresses, pools: pools.into_iter().collect(), sharing_key: None };
             Verdict::Assigned { assigned, unmet: Some(reason) }
         };
         let mut steps = status_step(key, service, &verdict);
