@@ -33,7 +33,8 @@ fn page(definition: &CustomResourceDefinition, example: &str) -> Result<String> 
     let schema = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
     let schema = serde_json::to_value(schema.context("the version has no schema")?)?;
     let mut page = format!("{HEADER}# {}\n\n{}\n\n", names.kind, text(&schema["description"]));
-    let short = names.short_names.iter().flatten().map(|name| format!(", short `{name}`")).collect::<String>();
+    let short =
+        names.short_names.iter().flatten().map(|name| format!(", short `{name}`")).collect::<String>();
     let _ = writeln!(page, "`{}/{}`, `{}`{short}.\n", definition.spec.group, version.name, names.plural);
     for line in example.lines() {
         let _ = writeln!(page, "    {line}");
@@ -51,7 +52,8 @@ fn page(definition: &CustomResourceDefinition, example: &str) -> Result<String> 
 /// A row for each property of `schema`, those of the house's own structures below them.
 fn rows(page: &mut String, prefix: &str, schema: &Value) {
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        let required = schema["required"].as_array().is_some_and(|names| names.contains(&name.as_str().into()));
+        let required =
+            schema["required"].as_array().is_some_and(|names| names.contains(&name.as_str().into()));
         let default = match &property["default"] {
             Value::Null if required => "required".to_owned(),
             Value::Null => String::new(),
@@ -119,7 +121,8 @@ mod tests {
     #[test]
     fn every_field_has_a_row_with_its_meaning() {
         let page = ip_address_pool().unwrap();
-        for field in ["addresses", "reuseAfter", "serviceAllocation.priority", "ipv6.available", "conditions"] {
+        for field in ["addresses", "reuseAfter", "serviceAllocation.priority", "ipv6.available", "conditions"]
+        {
             let row = page.lines().find(|line| line.starts_with(&format!("| `{field}` |")));
             let row = row.unwrap_or_else(|| panic!("no row for {field} in {page}"));
             assert_eq!(row.matches(" | ").count(), 4, "{row}");
@@ -132,7 +135,13 @@ mod tests {
         let page = ip_address_pool().unwrap();
         assert!(page.contains("| `order` | `Lowest`, `Highest` | `Lowest` |"), "{page}");
         assert!(page.contains("| `autoAssign` | boolean | `true` |"), "{page}");
-        assert!(page.contains("| `addresses` | list of strings | required | 1 to 256; no two equal; "), "{page}");
-        assert!(page.contains("| `serviceAllocation.namespaceSelectors` | list of label selectors |"), "{page}");
+        assert!(
+            page.contains("| `addresses` | list of strings | required | 1 to 256; no two equal; "),
+            "{page}"
+        );
+        assert!(
+            page.contains("| `serviceAllocation.namespaceSelectors` | list of label selectors |"),
+            "{page}"
+        );
     }
 }
