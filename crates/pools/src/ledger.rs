@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -57,6 +58,25 @@ pub enum DamagedWhy {
     /// An entry without owners says nothing.
     #[error("the entry names no owner")]
     NoOwner,
+}
+
+impl Damaged {
+    /// The addresses that its block is about; `None` if its name is not that of a block.
+    pub fn network(&self) -> Option<IpNet> {
+        network(&self.block)
+    }
+}
+
+/// The addresses that the block of this name is about; `None` for the name of anything else.
+fn network(block: &str) -> Option<IpNet> {
+    let first: IpAddr = if let Some(octets) = block.strip_prefix("keryx-ledger-v4-") {
+        format!("{}.0", octets.replace('-', ".")).parse().ok()?
+    } else {
+        let number = u128::from_str_radix(block.strip_prefix("keryx-ledger-v6-")?, 16).ok()?;
+        IpAddr::V6(Ipv6Addr::from_bits(number.checked_mul(256)?))
+    };
+    let length = if first.is_ipv4() { 24 } else { 120 };
+    IpNet::new(first, length).ok().filter(|_| block_name(first) == block)
 }
 
 /// Reads one block. Never fails: what cannot be read is listed.

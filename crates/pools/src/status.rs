@@ -1,5 +1,6 @@
 //! The status of each `IPAddressPool`.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -49,13 +50,13 @@ struct Wanted {
 
 /// The status of every one of `objects`, by name, as `allocator` has their pools. Write those that differ from what is
 /// stored; a condition's time changes, to `now`, only with its status.
-pub fn statuses(
-    objects: &[IPAddressPool],
+pub fn statuses<P: Borrow<IPAddressPool>>(
+    objects: &[P],
     allocator: &Allocator,
     now: &Time,
 ) -> BTreeMap<String, IPAddressPoolStatus> {
     let age: BTreeMap<&str, (Option<&Time>, &str)> =
-        objects.iter().map(|object| (name(object), seniority(object))).collect();
+        objects.iter().map(P::borrow).map(|object| (name(object), seniority(object))).collect();
     let overlaps = allocator.overlaps();
     let pools: BTreeMap<&str, &Pool> = allocator
         .pools()
@@ -72,7 +73,8 @@ pub fn statuses(
         let wanted = [ready(problem), overlapping(earlier)];
         status(object, usage, wanted, now)
     };
-    objects.iter().map(|object| (name(object).to_owned(), status_of(object))).collect()
+    let objects = objects.iter().map(P::borrow);
+    objects.map(|object| (name(object).to_owned(), status_of(object))).collect()
 }
 
 fn name(object: &IPAddressPool) -> &str {

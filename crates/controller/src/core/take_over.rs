@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use keryx_api::gateway_api::Gateway;
 use keryx_api::ledger::LedgerEntry;
 use keryx_daemon::connect::brief;
-use keryx_daemon::watch::{Change, trimmed};
+use keryx_daemon::watch::trimmed;
 use keryx_pools::ledger::Damaged;
 use kube::Api;
 use kube::api::ListParams;
@@ -19,21 +19,24 @@ use tracing::{info, warn};
 use super::claims::{Claims, gateway_owner, service_owner};
 use super::{Core, RETRY, notice};
 use crate::clock;
-use crate::index::Key;
+use crate::index::{Key, Listing, Store};
 use crate::ledger::Ledger;
 use crate::services;
 
 /// Longest wait for all that is read.
 const READ_LIMIT: Duration = Duration::from_secs(30);
 
+/// Objects in one page of a list.
+const PAGE: u32 = 500;
+
 /// What a new leader reads.
 struct Reading {
     ledger: Ledger,
     entries: BTreeMap<IpAddr, LedgerEntry>,
     damaged: Vec<Damaged>,
-    services: Vec<Service>,
+    services: Listing<Service>,
     /// `None` where Gateway API is not served.
-    gateways: Option<Vec<Gateway>>,
+    gateways: Option<Listing<Gateway>>,
 }
 
 impl Core {
@@ -46,10 +49,8 @@ impl Core {
         };
         info!(claims = reading.entries.len(), "leading; the ledger is read");
         self.take_over_at = None;
-        self.index.services_changed(Change::Reset(reading.services));
-        if let Some(gateways) = reading.gateways {
-            self.index.gateways_changed(Change::Reset(gateways));
-        }
+        self.index.services_listed(reading.services);
+        reading.gateways.into_iter().for_each(|gateways| self.index.gateways_listed(gateways));
         self.claims = Claims::default();
         self.withhold(&reading.damaged);
         self.use_pools();
@@ -91,9 +92,12 @@ impl Core {
     /// behind a ledger that another leader wrote just now, so they cannot say that.
     async fn read(&self) -> kube::Result<Reading> {
         let (ledger, entries, damaged) = Ledger::load(self.client.clone(), &self.settings.namespace).await?;
-        let services = list(Api::all(self.client.clone())).await?;
-        let gateways =
-            if self.served.gateways { Some(list(Api::all(self.client.clone())).await?) } else { None };
+        let services = list(Api::all(self.client.clone()), &self.index.services).await?;
+        let gateways = if self.served.gateways {
+            Some(list(Api::all(self.client.clone()), &self.index.gateways).await?)
+        } else {
+            None
+        };
         Ok(Reading { ledger, entries, damaged, services, gateways })
     }
 
@@ -135,9 +139,19 @@ impl Core {
     }
 }
 
-async fn list<K>(api: Api<K>) -> kube::Result<Vec<K>>
+/// Lists all objects, page by page.
+async fn list<K>(api: Api<K>, known: &Store<K>) -> kube::Result<Listing<K>>
 where
     K: kube::Resource + Clone + DeserializeOwned + std::fmt::Debug,
 {
-    Ok(api.list(&ListParams::default()).await?.items.into_iter().map(trimmed).collect())
+    let mut listing = Listing::default();
+    let mut parameters = ListParams::default().limit(PAGE);
+    loop {
+        let page = api.list(&parameters).await?;
+        page.items.into_iter().for_each(|object| listing.note(trimmed(object), known));
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters = parameters.continue_token(&token),
+            None => return Ok(listing),
+        }
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) use keryx_gateway::ObjectKey as Key;
 use kube::ResourceExt as _;
 
 pub(crate) use references::{References, RouteId};
-pub(crate) use store::{Changed, Store};
+pub(crate) use store::{Changed, Listing, Store};
 
 use crate::writer::Stored;
 
@@ -101,6 +101,13 @@ impl Index {
 
     pub(crate) fn services_changed(&mut self, change: Change<Service>) {
         for changed in changes(&mut self.services, change) {
+            self.mark_service(changed);
+        }
+    }
+
+    /// Takes in a full list of Services that was read aside from the watch.
+    pub(crate) fn services_listed(&mut self, listing: Listing<Service>) {
+        for changed in self.services.replace(listing) {
             self.mark_service(changed);
         }
     }
@@ -226,6 +233,13 @@ impl Index {
 
     pub(crate) fn gateways_changed(&mut self, change: Change<Gateway>) {
         for changed in changes(&mut self.gateways, change) {
+            self.mark_gateway(changed);
+        }
+    }
+
+    /// Takes in a full list of Gateways that was read aside from the watch.
+    pub(crate) fn gateways_listed(&mut self, listing: Listing<Gateway>) {
+        for changed in self.gateways.replace(listing) {
             self.mark_gateway(changed);
         }
     }

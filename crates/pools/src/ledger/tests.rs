@@ -68,3 +68,15 @@ fn a_rest_comes_back_with_its_time_and_its_last_owner() {
     assert_eq!(remembered(address, &entry), Remembered::Resting(expected));
     assert_eq!(resting_entry("edge", &an_owner("one"), u64::MAX).released_at, Some(Time(Timestamp::MAX)));
 }
+
+#[test]
+fn a_block_is_known_by_its_name() {
+    for text in ["192.0.2.77", "2001:db8::1234", "255.255.255.255", "::1"] {
+        let address: IpAddr = text.parse().unwrap();
+        let block = network(&block_name(address)).unwrap();
+        assert!(block.contains(&address), "{block} lacks {address}");
+    }
+    for name in ["keryx", "keryx-ledger-v4-1-2", "keryx-ledger-v4-1-2-300", "keryx-ledger-v6-zz"] {
+        assert_eq!(network(name), None, "{name}");
+    }
+}
