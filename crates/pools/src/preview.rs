@@ -121,7 +121,7 @@ impl fmt::Display for Finding {
             Self::PoolGone { name, held: 0 } => {
                 write!(f, "pool {name} goes; none of its addresses is in use")
             }
-            Self::PoolGone { name, held } => write!(f, "pool {name} goes, with {held} addresses in use"),
+            Self::PoolGone { name, held } => write!(f, "pool {name} goes; addresses of it in use: {held}"),
             Self::Outside { address, owners, pool, other: None } => write!(
                 f,
                 "{address}, in use by {}, would be in no pool any more (it is from {pool}): it stays until they go, and \

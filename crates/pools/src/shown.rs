@@ -54,7 +54,7 @@ pub fn by_service(service: &Service) -> Option<Shown> {
     if mark.status != "True" {
         return None;
     }
-    let Assigned { addresses, pools } = mark.message.parse().ok()?;
+    let Assigned { addresses, pools, .. } = mark.message.parse().ok()?;
     Some(Shown { owner: service_owner(service), addresses, pools })
 }
 

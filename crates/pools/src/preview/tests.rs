@@ -122,7 +122,7 @@ fn a_renamed_key_is_a_pool_that_goes_and_addresses_that_another_has() {
     assert_eq!(
         lines(&now, &edit, &held(&[("192.0.2.4", "cidr-global")])),
         [
-            "N pool cidr-global goes, with 1 addresses in use",
+            "N pool cidr-global goes; addresses of it in use: 1",
             "N 192.0.2.4, in use by Service apps/s192.0.2.4, would leave pool cidr-global: it stays with them, and pool \
              range-global has it"
         ]
