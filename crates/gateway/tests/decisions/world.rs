@@ -11,7 +11,6 @@ use keryx_api::gateway_api::{
 };
 use keryx_gateway::addresses::AddressState;
 use keryx_gateway::conditions::Wanted;
-use keryx_gateway::conditions::Wanted;
 use keryx_gateway::{Cluster, Inputs, ObjectKey, Outcome, decide};
 use serde::de::DeserializeOwned;
 
