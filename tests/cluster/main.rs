@@ -7,8 +7,10 @@ mod addresses;
 mod controller;
 mod failover;
 mod gateways;
+mod pools;
 mod refusals;
 mod services;
+mod sharing;
 
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         gateways::TESTS,
         refusals::TESTS,
         addresses::TESTS,
+        pools::TESTS,
+        sharing::TESTS,
         failover::TESTS,
         controller::TESTS,
     ];

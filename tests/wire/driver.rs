@@ -9,7 +9,7 @@ use anyhow::Result;
 use keryx_api::Protocol;
 use keryx_api::ledger::OwnerKind;
 use keryx_lab::Host;
-use keryx_plan::{Decision, GroupKey, GuardInput, NodeName, ObjectName, Owner, Plan, VipPlan};
+use keryx_plan::{Decision, GroupKey, GuardInput, NodeName, ObjectName, Owner, OwnerKey, Plan, VipPlan};
 use keryx_speaker::{Metrics, Orders, drivers};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -78,8 +78,8 @@ pub(crate) fn guarding(vips: &[IpAddr], claimed: &[(Protocol, u16)]) -> Orders {
 pub(crate) fn announcing(vips: &[IpAddr]) -> Orders {
     let name = ObjectName::new("shop", "web");
     let vip_plan = VipPlan {
-        owner: Owner { kind: OwnerKind::Service, name: name.clone() },
-        group: GroupKey::Service(name),
+        owners: [Owner { kind: OwnerKind::Service, name: name.clone() }].into(),
+        group: GroupKey(OwnerKey::Service(name)),
         decision: Decision::Announce,
         announcer: Some(NodeName::from("n1")),
     };

@@ -1,9 +1,10 @@
-//! `manifests/install.yaml`: the namespace, the accounts with their permissions, and the two workloads.
+//! `manifests/install.yaml`: the namespace, Keryx' own kinds, the accounts with their permissions, and the two workloads.
 
 use anyhow::Result;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
-use keryx_api::names;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use keryx_api::{ip_address_pool, names};
 use serde_json::{Value, json};
 
 use crate::rbac::{self, Who};
@@ -34,7 +35,8 @@ pub fn image_reference() -> String {
 /// # Errors
 /// If a rendered object does not fit its Kubernetes type.
 pub fn documents() -> Result<Vec<Document>> {
-    let mut documents = vec![namespace()?];
+    let pools = serde_json::to_value(ip_address_pool::definition())?;
+    let mut documents = vec![namespace()?, document::<CustomResourceDefinition>(&pools)?];
     for who in Who::ALL {
         documents.push(document::<ServiceAccount>(&json!({
             "apiVersion": "v1", "kind": "ServiceAccount",

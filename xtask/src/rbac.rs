@@ -96,10 +96,18 @@ pub const RULES: &[Rule] = &[
     Rule {
         who: Who::Controller,
         scope: Scope::Cluster,
+        group: "networking.k8s.io",
+        resources: &["servicecidrs"],
+        verbs: READ,
+        why: "never give out an address from which the cluster makes ClusterIPs",
+    },
+    Rule {
+        who: Who::Controller,
+        scope: Scope::Cluster,
         group: "apiextensions.k8s.io",
         resources: &["customresourcedefinitions"],
         verbs: READ,
-        why: "see which Gateway API kinds and versions are served, and when that changes",
+        why: "see which kinds and versions of Gateway API and of Keryx are served, and when that changes",
     },
     Rule {
         who: Who::Controller,
@@ -140,6 +148,22 @@ pub const RULES: &[Rule] = &[
         resources: &["configmaps"],
         verbs: &["get", "list", "watch", "create", "update", "patch", "delete"],
         why: "read the address ranges; keep the ledger and the exposures",
+    },
+    Rule {
+        who: Who::Controller,
+        scope: Scope::OwnNamespace,
+        group: names::GROUP,
+        resources: &["ipaddresspools"],
+        verbs: READ,
+        why: "know the pools",
+    },
+    Rule {
+        who: Who::Controller,
+        scope: Scope::OwnNamespace,
+        group: names::GROUP,
+        resources: &["ipaddresspools/status"],
+        verbs: PATCH,
+        why: "write how many addresses of a pool are in use, and what is wrong with it",
     },
     Rule {
         who: Who::Controller,

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use keryx_api::names;
+use keryx_api::annotations::{ANNOTATIONS, Vendor, Wish};
+use keryx_api::{ip_address_pool, names};
 
 use crate::rbac::{RULES, Scope, Who};
 
@@ -88,6 +89,16 @@ const NAMES: &[(&str, &[Name])] = &[
                 meaning: "False: quota or admission refused the Service that would serve the route; absent otherwise",
             },
             Name {
+                name: ip_address_pool::CONDITION_READY,
+                place: "condition of an IPAddressPool",
+                meaning: "whether its addresses can be given; if not, the message says what is wrong",
+            },
+            Name {
+                name: ip_address_pool::CONDITION_OVERLAPPING,
+                place: "condition of an IPAddressPool",
+                meaning: "True: an earlier pool has some of the same addresses, and the message names it",
+            },
+            Name {
                 name: names::FINALIZER_CLONES,
                 place: "finalizer of a Gateway",
                 meaning: "clones stand in other namespaces and are removed first",
@@ -161,7 +172,34 @@ pub fn names() -> String {
             let _ = writeln!(page, "| `{name}` | {place} | {meaning} |");
         }
     }
+    annotations(&mut page);
     page
+}
+
+/// The part about [`ANNOTATIONS`].
+fn annotations(page: &mut String) {
+    page.push_str(
+        "\n## Annotations of Services and Gateways that Keryx reads\n\n\
+         How an owner asks for a certain address. Those of other programs are read for users who come from there, unless\n\
+         switched off; none is ever written. Two that contradict each other, or contradict `spec.loadBalancerIP`, are an\n\
+         error, and none of them is followed.\n\n| name | whose | meaning |\n|---|---|---|\n",
+    );
+    for annotation in &ANNOTATIONS {
+        let meaning = match (annotation.wish, annotation.vendor) {
+            (Wish::Addresses, _) => {
+                "Services: addresses, with a comma between them, at most one of each family; a Gateway has `spec.addresses`"
+            }
+            (Wish::Pool, _) => "name of the pool to take from",
+            (Wish::SharingKey, _) => "share an address with owners of the same key",
+            (Wish::ShareAcrossNamespaces, Vendor::Cilium) => {
+                "`*`: share with owners in other namespaces too; a list of namespaces is an error"
+            }
+            (Wish::ShareAcrossNamespaces, _) => {
+                "`true`: share with owners in other namespaces too, if they say the same"
+            }
+        };
+        let _ = writeln!(page, "| `{}` | {} | {meaning} |", annotation.name, annotation.vendor.as_str());
+    }
 }
 
 #[cfg(test)]

@@ -10,8 +10,12 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use keryx_api::annotations::ANNOTATIONS;
 use keryx_api::gateway_api::{Gateway, GatewayClass, Route};
+use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_api::names;
+use keryx_pools::document::Document;
 use serde::Serialize;
 use serde::de::{Deserialize as _, DeserializeOwned};
 use serde_json::Value;
@@ -38,7 +42,21 @@ fn examples() -> Vec<(String, Vec<Value>)> {
 fn fits<T: Serialize + DeserializeOwned>(document: &Value) {
     let typed: T =
         serde_json::from_value(document.clone()).unwrap_or_else(|error| panic!("{error} in {document:#}"));
-    assert_eq!(serde_json::to_value(&typed).unwrap(), *document);
+    let kept = serde_json::to_value(&typed).unwrap();
+    assert!(holds(&kept, document), "{document:#} becomes {kept:#}");
+}
+
+/// Whether all of `part` is in `whole`, which may have more: the defaults of fields.
+fn holds(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(name, value)| whole.get(name).is_some_and(|whole| holds(whole, value)))
+        }
+        (Value::Array(whole), Value::Array(part)) => {
+            whole.len() == part.len() && whole.iter().zip(part).all(|(whole, part)| holds(whole, part))
+        }
+        (whole, part) => whole == part,
+    }
 }
 
 fn fits_its_type(document: &Value) {
@@ -54,6 +72,8 @@ fn fits_its_type(document: &Value) {
         "rbac.authorization.k8s.io/v1/ClusterRoleBinding" => fits::<ClusterRoleBinding>(document),
         "rbac.authorization.k8s.io/v1/Role" => fits::<Role>(document),
         "rbac.authorization.k8s.io/v1/RoleBinding" => fits::<RoleBinding>(document),
+        "apiextensions.k8s.io/v1/CustomResourceDefinition" => fits::<CustomResourceDefinition>(document),
+        "keryx.dev/v1alpha1/IPAddressPool" => fits::<IPAddressPool>(document),
         "gateway.networking.k8s.io/v1/GatewayClass" => fits::<GatewayClass>(document),
         "gateway.networking.k8s.io/v1/Gateway" => fits::<Gateway>(document),
         "gateway.networking.k8s.io/v1/TCPRoute" | "gateway.networking.k8s.io/v1/UDPRoute" => {
@@ -127,10 +147,34 @@ fn the_examples_use_the_names_that_keryx_answers_to() {
     for ranges in find("ConfigMap") {
         assert_eq!(identity(ranges), ("ConfigMap", names::NAMESPACE, names::IPAM_CONFIGMAP));
     }
+    for pool in find("IPAddressPool") {
+        assert_eq!(identity(pool).1, names::NAMESPACE);
+    }
     let balanced: Vec<&Value> =
         find("Service").filter(|service| service["spec"]["type"] == "LoadBalancer").collect();
-    assert_eq!(balanced.len(), 1);
-    assert_eq!(balanced[0]["spec"]["loadBalancerClass"], names::LOAD_BALANCER_CLASS);
+    assert!(!balanced.is_empty());
+    for service in balanced {
+        assert_eq!(service["spec"]["loadBalancerClass"], names::LOAD_BALANCER_CLASS);
+        let written = service.pointer("/metadata/annotations").and_then(Value::as_object);
+        for name in written.into_iter().flat_map(|annotations| annotations.keys()) {
+            assert!(ANNOTATIONS.iter().any(|annotation| annotation.name == name), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_pools_of_the_examples_are_as_they_should_be() {
+    for (file, documents) in examples() {
+        for document in documents {
+            let (read, errors) = keryx_pools::document::read(document);
+            assert_eq!(errors, [], "{file}");
+            for document in read {
+                if let Document::Pool(pool) = document {
+                    assert_eq!(keryx_pools::object::pool(&pool).problem, None, "{file}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -5,15 +5,21 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// Addresses of one Service and the pools they come from. Text form: `192.0.2.10 2001:db8::10 from pool NAME`,
-/// with several pools separated by a space.
+/// Addresses of one Service, the pools they come from, and the key by which others may share them. Text form:
+/// `192.0.2.10 2001:db8::10 from pool NAME`, with several pools separated by a space; then, if there is a sharing key,
+/// ` shared by key KEY` to the end of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assigned {
     /// At least one address, in the order of `status.loadBalancer.ingress`.
     pub addresses: Vec<IpAddr>,
     /// Names of the pools, without repetition, in the order of their first address.
     pub pools: Vec<String>,
+    /// The sharing key, never empty; it may hold spaces. Owners of one address that carry the same key share it.
+    pub sharing_key: Option<String>,
 }
+
+const FROM_POOL: &str = " from pool ";
+const SHARED_BY_KEY: &str = " shared by key ";
 
 /// The text is not that of an assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +27,7 @@ pub struct NotAssigned;
 
 impl fmt::Display for NotAssigned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected 'ADDRESS [ADDRESS ...] from pool NAME'")
+        f.write_str("expected 'ADDRESS [ADDRESS ...] from pool NAME [NAME ...] [shared by key KEY]'")
     }
 }
 
@@ -29,10 +35,12 @@ impl std::error::Error for NotAssigned {}
 
 impl fmt::Display for Assigned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for address in &self.addresses {
-            write!(f, "{address} ")?;
+        let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        write!(f, "{}{FROM_POOL}{}", addresses.join(" "), self.pools.join(" "))?;
+        match &self.sharing_key {
+            Some(key) => write!(f, "{SHARED_BY_KEY}{key}"),
+            None => Ok(()),
         }
-        write!(f, "from pool {}", self.pools.join(" "))
     }
 }
 
@@ -40,16 +48,20 @@ impl FromStr for Assigned {
     type Err = NotAssigned;
 
     fn from_str(text: &str) -> Result<Self, NotAssigned> {
-        let (addresses, pools) = text.split_once(" from pool ").ok_or(NotAssigned)?;
+        let (addresses, rest) = text.split_once(FROM_POOL).ok_or(NotAssigned)?;
         let addresses: Vec<IpAddr> = addresses
             .split(' ')
             .map(|word| word.parse().map_err(|_| NotAssigned))
             .collect::<Result<_, _>>()?;
+        let (pools, sharing_key) = match rest.split_once(SHARED_BY_KEY) {
+            Some((pools, key)) => (pools, Some(key.to_owned())),
+            None => (rest, None),
+        };
         let pools: Vec<String> = pools.split(' ').map(str::to_owned).collect();
-        if pools.iter().any(String::is_empty) {
+        if pools.iter().any(String::is_empty) || sharing_key.as_ref().is_some_and(String::is_empty) {
             return Err(NotAssigned);
         }
-        Ok(Self { addresses, pools })
+        Ok(Self { addresses, pools, sharing_key })
     }
 }
 
@@ -59,16 +71,42 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        let text = "192.0.2.10 2001:db8::10 from pool edge";
-        let assigned: Assigned = text.parse().unwrap();
-        assert_eq!(assigned.addresses.len(), 2);
-        assert_eq!(assigned.pools, ["edge"]);
-        assert_eq!(assigned.to_string(), text);
+        let rows = [
+            ("192.0.2.10 2001:db8::10 from pool edge", &["edge"][..], None),
+            ("192.0.2.10 2001:db8::10 from pool edge wide", &["edge", "wide"], None),
+            ("192.0.2.10 2001:db8::10 from pool edge shared by key dns", &["edge"], Some("dns")),
+            (
+                "192.0.2.10 2001:db8::10 from pool a b shared by key  two  words ",
+                &["a", "b"],
+                Some(" two  words "),
+            ),
+            (
+                "192.0.2.10 2001:db8::10 from pool edge shared by key x from pool y shared by key z",
+                &["edge"],
+                Some("x from pool y shared by key z"),
+            ),
+        ];
+        for (text, pools, sharing_key) in rows {
+            let assigned: Assigned = text.parse().unwrap();
+            assert_eq!(assigned.addresses.len(), 2, "{text}");
+            assert_eq!(assigned.pools, pools, "{text}");
+            assert_eq!(assigned.sharing_key.as_deref(), sharing_key, "{text}");
+            assert_eq!(assigned.to_string(), text);
+        }
     }
 
     #[test]
     fn refuses_other_text() {
-        for text in ["", "from pool x", "192.0.2.10", "192.0.2.300 from pool x", "192.0.2.1 from pool "] {
+        for text in [
+            "",
+            "from pool x",
+            "192.0.2.10",
+            "192.0.2.300 from pool x",
+            "192.0.2.1 from pool ",
+            "192.0.2.1 from pool x shared by key ",
+            "192.0.2.1 from pool  shared by key k",
+            "192.0.2.1 shared by key k",
+        ] {
             assert_eq!(text.parse::<Assigned>(), Err(NotAssigned), "{text:?}");
         }
     }

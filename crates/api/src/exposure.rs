@@ -65,6 +65,9 @@ pub struct Exposure {
     pub ports: Vec<ExposedPort>,
     /// From which nodes, and what happens without endpoints.
     pub announce: AnnouncePolicy,
+    /// Owners of one address that carry the same sharing key share it; left out if the Gateway has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing_key: Option<String>,
 }
 
 /// Identity of a Gateway.
@@ -139,9 +142,8 @@ pub enum WithoutEndpoints {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_the_known_version_is_read() {
-        let mut exposure = Exposure {
+    fn exposure() -> Exposure {
+        Exposure {
             version: VERSION,
             gateway: GatewayReference { namespace: "apps".into(), name: "web".into(), uid: "u".into() },
             addresses: vec!["192.0.2.10".parse().unwrap()],
@@ -154,13 +156,30 @@ mod tests {
                 announce_from: AnnounceFrom::LocalEndpoints,
                 without_endpoints: WithoutEndpoints::Withdraw,
             },
-        };
-        let data = |exposure: &Exposure| {
-            BTreeMap::from([(DATA_KEY.to_owned(), serde_json::to_string(exposure).unwrap())])
-        };
+            sharing_key: None,
+        }
+    }
+
+    fn data(exposure: &Exposure) -> BTreeMap<String, String> {
+        BTreeMap::from([(DATA_KEY.to_owned(), serde_json::to_string(exposure).unwrap())])
+    }
+
+    #[test]
+    fn only_the_known_version_is_read() {
+        let mut exposure = exposure();
         assert_eq!(Exposure::read(Some(&data(&exposure))).unwrap(), exposure);
         exposure.version = VERSION + 1;
         assert!(matches!(Exposure::read(Some(&data(&exposure))), Err(Unreadable::Version(_))));
         assert!(matches!(Exposure::read(None), Err(Unreadable::Missing)));
+    }
+    #[test]
+    fn a_sharing_key_is_written_only_if_there_is_one() {
+        let alone = exposure();
+        assert!(!data(&alone)[DATA_KEY].contains("sharingKey"));
+        let sharing = Exposure { sharing_key: Some("edge dns".to_owned()), ..exposure() };
+        assert!(data(&sharing)[DATA_KEY].contains(r#""sharingKey":"edge dns""#));
+        for exposure in [alone, sharing] {
+            assert_eq!(Exposure::read(Some(&data(&exposure))).unwrap(), exposure);
+        }
     }
 }

@@ -4,12 +4,26 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 
-/// Who holds, or last held, one address. The JSON value under [`data_key`].
+/// What is known about one address. The JSON value under [`data_key`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerEntry {
+    /// Pool that the address was taken from, which may have gone since.
+    pub pool: String,
+    /// Who holds the address, several if they share it; of a released one, who held it last. Never empty.
+    pub owners: Vec<LedgerOwner>,
+    /// When the last owner let it go, while it rests; absent while it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_at: Option<Time>,
+}
+
+/// An owner, or the last one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerOwner {
     /// `Service` or `Gateway`.
     pub kind: OwnerKind,
     /// Namespace of the owner.
@@ -18,8 +32,6 @@ pub struct LedgerEntry {
     pub name: String,
     /// UID of the owner.
     pub uid: String,
-    /// Pool that the address was taken from.
-    pub pool: String,
 }
 
 /// Kind of an owner.
@@ -82,6 +94,16 @@ mod tests {
             assert_eq!(address_of(&key), Some(address));
         }
         assert_eq!(address_of("README"), None);
+    }
+
+    #[test]
+    fn an_entry_reads_what_it_writes() {
+        let text = concat!(
+            r#"{"pool":"edge","owners":[{"kind":"Service","namespace":"a","name":"b","uid":"u"}],"#,
+            r#""releasedAt":"2026-08-01T10:00:00Z"}"#
+        );
+        let entry: LedgerEntry = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&entry).unwrap(), text);
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! What Keryx' parts and its users exchange: label and annotation names, Gateway API types, and the schemas of the
-//! objects that the controller writes and the speakers read. Data and its text forms only; decisions live in `ipam`,
+//! What Keryx' parts and its users exchange: label and annotation names, Gateway API types, Keryx' own kinds, and the
+//! schemas of the objects that the controller writes and the speakers read. Data and its text forms only; decisions live in `ipam`,
 //! `gateway` and `plan`.
 
+pub mod annotations;
 pub mod assigned;
 pub mod exposure;
 pub mod gateway_api;
+pub mod ip_address_pool;
 pub mod ledger;
 pub mod names;
 pub mod protocol;

@@ -14,6 +14,10 @@ pub const IPAM_CONFIGMAP: &str = "keryx";
 
 /// Service condition that marks the addresses in a status as given by Keryx. See [`crate::assigned`].
 pub const CONDITION_ASSIGNED: &str = "keryx.dev/Assigned";
+/// Service and Gateway condition, present only while True: the owner has addresses, but not what it asks for now.
+pub const CONDITION_REQUEST_UNMET: &str = "keryx.dev/RequestUnmet";
+/// Service and Gateway condition, present only while True: the owner keeps an address that it would not be given any more.
+pub const CONDITION_OUTSIDE_POOL: &str = "keryx.dev/OutsidePool";
 /// Route condition, only on a route that is accepted but loses its port to an older one.
 pub const CONDITION_CONFLICTED: &str = "keryx.dev/Conflicted";
 

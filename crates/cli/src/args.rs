@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand};
 use keryx_api::names;
 
-/// Says who owns an address, who announces it, and why not. Reads the cluster and changes nothing.
+/// Says who owns an address, who announces it, and why not; checks pools and ledger. Changes nothing but what `check ledger
+/// --repair` names.
 #[derive(Debug, Parser)]
 #[command(name = "keryx", version, max_term_width = 110)]
 pub(crate) struct Args {
@@ -32,6 +33,74 @@ pub(crate) enum Command {
         /// gateway/NAMESPACE/NAME, service/NAMESPACE/NAME, or an IP address
         target: Target,
     },
+    /// Say what an edit of pools would do, or what is wrong with the ledger. Exit code: 0 nothing wrong, 1 something is,
+    /// 2 it could not be found out
+    Check(CheckArgs),
+}
+
+/// What to check.
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct CheckArgs {
+    /// YAML file with the address ConfigMap and IPAddressPools as they are to be, '-' for standard input; others in it are
+    /// passed over
+    #[arg(short, long = "filename", value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Look at the files alone, not at a cluster
+    #[arg(long)]
+    pub(crate) offline: bool,
+
+    /// Name of the ConfigMap with address ranges
+    #[command(flatten)]
+    pub(crate) ranges: RangesArgs,
+
+    /// What else to check
+    #[command(subcommand)]
+    pub(crate) instead: Option<CheckInstead>,
+}
+
+/// What else to check.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckInstead {
+    /// List ledger entries that cannot be read or contradict the statuses
+    Ledger(LedgerArgs),
+}
+
+/// How to look at the ledger.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LedgerArgs {
+    /// Rewrite unreadable entries from the statuses, or remove them where no status shows their address
+    #[arg(long)]
+    pub(crate) repair: bool,
+
+    /// spec.controllerName of Keryx' GatewayClasses
+    #[arg(
+        long,
+        env = "KERYX_CONTROLLER_NAME",
+        value_name = "NAME",
+        default_value = names::CONTROLLER_NAME
+    )]
+    pub(crate) controller_name: String,
+
+    /// Name of the ConfigMap with address ranges
+    #[command(flatten)]
+    pub(crate) ranges: RangesArgs,
+}
+
+/// Where the address ranges are.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RangesArgs {
+    /// ConfigMap with address ranges: NAME in Keryx' own namespace, or NAMESPACE/NAME
+    #[arg(long, env = "KERYX_IPAM_CONFIGMAP", value_name = "NAME", default_value = names::IPAM_CONFIGMAP)]
+    pub(crate) ipam_configmap: String,
+}
+
+impl RangesArgs {
+    /// Namespace and name of the ConfigMap.
+    pub(crate) fn place<'a>(&'a self, own_namespace: &'a str) -> (&'a str, &'a str) {
+        self.ipam_configmap.split_once('/').unwrap_or((own_namespace, &self.ipam_configmap))
+    }
 }
 
 /// What to explain.
@@ -70,6 +139,28 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn check_takes_files_or_the_ledger_and_not_both() {
+        let parse = |words: &[&str]| Args::try_parse_from([&["keryx", "check"], words].concat());
+        for words in [&["-f", "a", "-f", "b", "--offline"][..], &["ledger"], &["ledger", "--repair"]] {
+            assert!(parse(words).is_ok(), "{words:?}");
+        }
+        for words in [&[][..], &["--repair"], &["-f", "a", "ledger"]] {
+            assert!(parse(words).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_configmap_may_stand_in_another_namespace() {
+        let place = |text: &str| {
+            let ranges = RangesArgs { ipam_configmap: text.to_owned() };
+            let (namespace, name) = ranges.place("own");
+            (namespace.to_owned(), name.to_owned())
+        };
+        assert_eq!(place("ranges"), ("own".to_owned(), "ranges".to_owned()));
+        assert_eq!(place("net/ranges"), ("net".to_owned(), "ranges".to_owned()));
     }
 
     #[test]

@@ -8,21 +8,34 @@ use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use keryx_api::exposure::Exposure;
 use keryx_api::gateway_api::Gateway;
-use keryx_api::ledger::{LedgerEntry, address_of};
+use keryx_api::ledger::OwnerKind;
 use keryx_api::names;
 use keryx_plan::{Index, NodeName};
+use keryx_pools::ledger::read_blocks;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
 use crate::args::Args;
 
+/// Who holds an address, as the ledger says.
+pub(crate) struct Holder {
+    /// The pool it was taken from.
+    pub(crate) pool: String,
+    /// Kind of the owner.
+    pub(crate) kind: OwnerKind,
+    /// Its namespace.
+    pub(crate) namespace: String,
+    /// Its name.
+    pub(crate) name: String,
+}
+
 /// The cluster at one moment.
 pub(crate) struct Cluster {
     /// The plan's view, up to date.
     pub(crate) index: Index,
-    /// Who holds which address.
-    pub(crate) ledger: BTreeMap<IpAddr, LedgerEntry>,
+    /// Who holds which address, the first where several share it.
+    pub(crate) ledger: BTreeMap<IpAddr, Holder>,
     /// Exposures by the name of their ConfigMap.
     pub(crate) exposures: BTreeMap<String, Exposure>,
     /// Services of type LoadBalancer.
@@ -61,7 +74,8 @@ impl Cluster {
     }
 }
 
-async fn list<K>(api: &Api<K>, parameters: &ListParams) -> anyhow::Result<Vec<K>>
+/// Every object of `api` that the parameters choose.
+pub(crate) async fn list<K>(api: &Api<K>, parameters: &ListParams) -> anyhow::Result<Vec<K>>
 where
     K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
 {
@@ -69,12 +83,21 @@ where
     Ok(list.with_context(|| format!("failed to list {}", K::plural(&())))?.items)
 }
 
-async fn gateways(client: &Client) -> anyhow::Result<Vec<Gateway>> {
-    match Api::<Gateway>::all(client.clone()).list(&ListParams::default()).await {
+/// Every object of `api`; none where its kind is not installed.
+pub(crate) async fn list_if_served<K>(api: &Api<K>) -> anyhow::Result<Vec<K>>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    match api.list(&ListParams::default()).await {
         Ok(list) => Ok(list.items),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
-        Err(error) => Err(error).context("failed to list gateways"),
+        Err(error) => Err(error).with_context(|| format!("failed to list {}", K::plural(&()))),
     }
+}
+
+/// Every Gateway; none where Gateway API is not installed.
+pub(crate) async fn gateways(client: &Client) -> anyhow::Result<Vec<Gateway>> {
+    list_if_served(&Api::all(client.clone())).await
 }
 
 fn exposures(objects: &[ConfigMap]) -> BTreeMap<String, Exposure> {
@@ -82,7 +105,12 @@ fn exposures(objects: &[ConfigMap]) -> BTreeMap<String, Exposure> {
     each.filter_map(|object| Some((object.name_any(), Exposure::read(object.data.as_ref()).ok()?))).collect()
 }
 
-fn ledger(objects: &[ConfigMap]) -> BTreeMap<IpAddr, LedgerEntry> {
-    let entries = objects.iter().flat_map(|object| object.data.iter().flatten());
-    entries.filter_map(|(key, text)| Some((address_of(key)?, serde_json::from_str(text).ok()?))).collect()
+fn ledger(blocks: &[ConfigMap]) -> BTreeMap<IpAddr, Holder> {
+    let held = read_blocks(blocks).entries.into_iter().filter(|(_, entry)| entry.released_at.is_none());
+    held.filter_map(|(address, entry)| {
+        let first = entry.owners.into_iter().next()?;
+        let (kind, namespace, name) = (first.kind, first.namespace, first.name);
+        Some((address, Holder { pool: entry.pool, kind, namespace, name }))
+    })
+    .collect()
 }

@@ -3,32 +3,46 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use keryx_api::exposure::{Exposure, ServedBy};
+use keryx_api::ledger::OwnerKind;
 use keryx_api::names;
-use keryx_plan::{Family, GroupKey, ObjectName, PortEndpoints, TrafficPolicy};
+use keryx_plan::{Family, GroupExplanation, ObjectName, Owner, OwnerKey, PortEndpoints, TrafficPolicy};
 use kube::ResourceExt as _;
 
 use crate::args::Target;
 use crate::cluster::Cluster;
 
+/// What is known of one owner apart from who announces its addresses.
+struct About {
+    page: String,
+    addresses: Vec<IpAddr>,
+    /// `None` for a Gateway that exposes nothing.
+    owner: Option<OwnerKey>,
+}
+
 /// The page about `target`.
 pub(crate) fn explain(cluster: &Cluster, target: &Target) -> anyhow::Result<String> {
     match target {
-        Target::Gateway(namespace, name) => gateway(cluster, namespace, name),
-        Target::Service(namespace, name) => service(cluster, namespace, name),
+        Target::Gateway(namespace, name) => Ok(announced(cluster, gateway(cluster, namespace, name)?)),
+        Target::Service(namespace, name) => Ok(announced(cluster, service(cluster, namespace, name)?)),
         Target::Address(address) => match cluster.index.plan().vips.get(address) {
-            Some(vip) => {
-                let (namespace, name) = (vip.owner.name.namespace.as_ref(), vip.owner.name.name.as_ref());
-                match vip.owner.kind {
-                    keryx_api::ledger::OwnerKind::Gateway => gateway(cluster, namespace, name),
-                    keryx_api::ledger::OwnerKind::Service => service(cluster, namespace, name),
-                }
-            }
+            Some(vip) => held(cluster, &vip.owners),
             None => unannounced(cluster, *address),
         },
     }
+}
+
+/// The page about an address that the plan knows: each owner, and, once for all, who announces.
+fn held(cluster: &Cluster, owners: &[Owner]) -> anyhow::Result<String> {
+    let owners =
+        owners.iter().map(|owner| about(cluster, owner.kind, &owner.name.namespace, &owner.name.name));
+    let mut owners: Vec<About> = owners.collect::<anyhow::Result<_>>()?;
+    let last = owners.pop().context("the plan names no owner of this address")?;
+    let mut page: String = owners.into_iter().map(|about| about.page + "\n").collect();
+    page.push_str(&announced(cluster, last));
+    Ok(page)
 }
 
 /// An address that the plan does not know.
@@ -36,14 +50,17 @@ fn unannounced(cluster: &Cluster, address: IpAddr) -> anyhow::Result<String> {
     let Some(entry) = cluster.ledger.get(&address) else {
         bail!("{address} is held by nobody: no Gateway or Service of Keryx has it");
     };
-    let (namespace, name) = (&entry.namespace, &entry.name);
-    match entry.kind {
-        keryx_api::ledger::OwnerKind::Gateway => gateway(cluster, namespace, name),
-        keryx_api::ledger::OwnerKind::Service => service(cluster, namespace, name),
+    Ok(announced(cluster, about(cluster, entry.kind, &entry.namespace, &entry.name)?))
+}
+
+fn about(cluster: &Cluster, kind: OwnerKind, namespace: &str, name: &str) -> anyhow::Result<About> {
+    match kind {
+        OwnerKind::Gateway => gateway(cluster, namespace, name),
+        OwnerKind::Service => service(cluster, namespace, name),
     }
 }
 
-fn gateway(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<String> {
+fn gateway(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<About> {
     let is_it = |meta: (Option<String>, String)| meta.0.as_deref() == Some(namespace) && meta.1 == name;
     let Some(gateway) = cluster.gateways.iter().find(|g| is_it((g.namespace(), g.name_any()))) else {
         bail!("there is no Gateway {namespace}/{name}");
@@ -61,18 +78,13 @@ fn gateway(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<Str
         .exposures
         .iter()
         .find(|(_, exposure)| exposure.gateway.namespace == namespace && exposure.gateway.name == name);
-    match exposure {
-        Some((key, exposure)) => {
-            served(&mut page, exposure);
-            announcement(&mut page, cluster, &GroupKey::Exposure(key.as_str().into()), &exposure.addresses);
-        }
-        None => page
-            .push_str("announced by    nobody: the Gateway exposes nothing yet; see the conditions above\n"),
-    }
-    Ok(page)
+    let Some((key, exposure)) = exposure else { return Ok(About { page, addresses, owner: None }) };
+    served(&mut page, exposure);
+    let owner = Some(OwnerKey::Exposure(key.as_str().into()));
+    Ok(About { page, addresses: exposure.addresses.clone(), owner })
 }
 
-fn service(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<String> {
+fn service(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<About> {
     let is_it = |meta: (Option<String>, String)| meta.0.as_deref() == Some(namespace) && meta.1 == name;
     let Some(service) = cluster.services.iter().find(|s| is_it((s.namespace(), s.name_any()))) else {
         bail!("there is no Service {namespace}/{name} of type LoadBalancer");
@@ -80,8 +92,9 @@ fn service(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<Str
     if let Some(gateway) = service.annotations().get(names::ANNOTATION_GATEWAY)
         && let Some((gateway_namespace, gateway_name)) = gateway.split_once('/')
     {
-        let page = self::gateway(cluster, gateway_namespace, gateway_name)?;
-        return Ok(format!("Service {namespace}/{name} was made for this Gateway:\n\n{page}"));
+        let about = self::gateway(cluster, gateway_namespace, gateway_name)?;
+        let page = format!("Service {namespace}/{name} was made for this Gateway:\n\n{}", about.page);
+        return Ok(About { page, ..about });
     }
     let class = service.spec.as_ref().and_then(|spec| spec.load_balancer_class.as_deref()).unwrap_or("none");
     let mut page = format!("Service {namespace}/{name}, class {class}\n");
@@ -91,9 +104,8 @@ fn service(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<Str
         ingress.iter().filter_map(|entry| entry.ip.as_deref()?.parse().ok()).collect();
     allocation(&mut page, cluster, &addresses);
     conditions(&mut page, "Service", &status.conditions.unwrap_or_default());
-    let key = GroupKey::Service(ObjectName::new(namespace, name));
-    announcement(&mut page, cluster, &key, &addresses);
-    Ok(page)
+    let owner = Some(OwnerKey::Service(ObjectName::new(namespace, name)));
+    Ok(About { page, addresses, owner })
 }
 
 fn allocation(page: &mut String, cluster: &Cluster, addresses: &[IpAddr]) {
@@ -131,10 +143,24 @@ fn served(page: &mut String, exposure: &Exposure) {
     }
 }
 
-fn announcement(page: &mut String, cluster: &Cluster, group: &GroupKey, addresses: &[IpAddr]) {
+/// The page of an owner, complete.
+fn announced(cluster: &Cluster, about: About) -> String {
+    let About { mut page, addresses, owner } = about;
+    let Some(owner) = owner else {
+        page.push_str("announced by    nobody: the Gateway exposes nothing yet; see the conditions above\n");
+        return page;
+    };
+    let explanation = cluster.index.explain(&owner);
     let plan = cluster.index.plan();
     for address in addresses {
-        let text = match (plan.vips.get(address), plan.refused.get(&(group.clone(), *address))) {
+        let refusal = plan.refused.get(&(owner.clone(), address));
+        let vip = plan.vips.get(&address);
+        let sharing_key = explanation.as_ref().and_then(|explanation| explanation.sharing_key.as_deref());
+        if let (Some(vip), None, Some(key)) = (vip, refusal, sharing_key) {
+            let owners: Vec<String> = vip.owners.iter().map(ToString::to_string).collect();
+            line(&mut page, "held by", &format!("{}; sharing key {key} ({address})", owners.join(", ")));
+        }
+        let text = match (vip, refusal) {
             (_, Some(refusal)) => format!("nobody for this owner: {}", refusal.reason),
             (Some(vip), None) => match (&vip.announcer, &vip.decision) {
                 (Some(node), _) => format!("Node {node}"),
@@ -143,11 +169,23 @@ fn announcement(page: &mut String, cluster: &Cluster, group: &GroupKey, addresse
             },
             (None, None) => "nobody: Keryx does not know this address".to_owned(),
         };
-        line(page, "announced by", &format!("{text} ({address})"));
+        line(&mut page, "announced by", &format!("{text} ({address})"));
     }
-    let Some(explanation) = cluster.index.explain(group) else { return };
+    if let Some(explanation) = explanation {
+        candidates(&mut page, &explanation);
+    }
+    page
+}
+
+fn candidates(page: &mut String, explanation: &GroupExplanation) {
+    let several_owners = explanation.owners.len() > 1;
     for port in &explanation.ports {
-        line(page, "endpoints", &endpoints(port));
+        let mut text = endpoints(port);
+        if several_owners {
+            let addresses: Vec<String> = port.addresses.iter().map(ToString::to_string).collect();
+            text.push_str(&format!("; port of {} at {}", port.owner, addresses.join(", ")));
+        }
+        line(page, "endpoints", &text);
     }
     for candidate in &explanation.nodes {
         let standing = match &candidate.reason {

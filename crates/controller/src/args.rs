@@ -11,7 +11,7 @@ use keryx_daemon::logging::LogFormat;
 /// their status.
 ///
 /// Addresses come from the ConfigMap named by --ipam-configmap, keys cidr-NAMESPACE, cidr-global, range-NAMESPACE and
-/// range-global. The keryx-speaker on each node announces what this controller assigns.
+/// range-global, and from IPAddressPools in --namespace. The keryx-speaker on each node announces what this controller assigns.
 #[derive(Debug, Parser)]
 #[command(name = "keryx-controller", version, max_term_width = 110)]
 pub(crate) struct Args {
@@ -55,6 +55,16 @@ pub(crate) struct Args {
         action = clap::ArgAction::Set
     )]
     pub(crate) handle_classless_services: bool,
+
+    /// Read the annotations of MetalLB, kube-vip and Cilium on Services and Gateways as if they were Keryx' own
+    #[arg(
+        long,
+        env = "KERYX_FOREIGN_ANNOTATIONS",
+        value_name = "BOOL",
+        default_value_t = true,
+        action = clap::ArgAction::Set
+    )]
+    pub(crate) foreign_annotations: bool,
 
     /// Where /metrics listens
     #[arg(long, env = "KERYX_METRICS_BIND_ADDRESS", value_name = "ADDRESS", default_value = "[::]:8080")]

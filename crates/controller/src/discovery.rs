@@ -26,6 +26,8 @@ pub(crate) struct Served {
     pub(crate) udp_routes: Option<&'static str>,
     /// IPAddressPool at `v1alpha1`.
     pub(crate) address_pools: bool,
+    /// ServiceCIDR at `v1` of `networking.k8s.io`, which Kubernetes has since 1.33.
+    pub(crate) service_cidrs: bool,
 }
 
 /// Version of Keryx' own kinds.
@@ -40,6 +42,7 @@ impl Served {
         let v1 = kinds(client, &groups, GROUP, "v1").await?;
         let v1alpha2 = kinds(client, &groups, GROUP, "v1alpha2").await?;
         let own = kinds(client, &groups, names::GROUP, OWN_VERSION).await?;
+        let networking = kinds(client, &groups, "networking.k8s.io", "v1").await?;
         let has = |kinds: &[String], kind: &str| kinds.iter().any(|served| served == kind);
         let route = |kind: RouteKind| {
             [("v1", &v1), ("v1alpha2", &v1alpha2)]
@@ -53,6 +56,7 @@ impl Served {
             tcp_routes: route(RouteKind::Tcp),
             udp_routes: route(RouteKind::Udp),
             address_pools: has(&own, "IPAddressPool"),
+            service_cidrs: has(&networking, "ServiceCIDR"),
         })
     }
 
@@ -136,6 +140,7 @@ mod tests {
             tcp_routes: Some("v1"),
             udp_routes: Some("v1alpha2"),
             address_pools: true,
+            service_cidrs: false,
         }
     }
 

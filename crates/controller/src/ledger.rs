@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
-use keryx_api::ledger::{LedgerEntry, address_of, block_name, data_key};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use keryx_api::ledger::{LedgerEntry, block_name, data_key};
 use keryx_api::names;
 use keryx_daemon::connect::brief;
+use keryx_pools::ledger::Damaged;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
@@ -26,15 +28,6 @@ pub(crate) struct Ledger {
     api: Api<ConfigMap>,
     /// resourceVersion by block name.
     versions: BTreeMap<String, String>,
-}
-
-/// An entry that cannot be read. Its address stays blocked, because somebody may hold it.
-#[derive(Debug)]
-pub(crate) struct Damaged {
-    /// `block/key`.
-    pub(crate) place: String,
-    /// The address, where at least the key is readable.
-    pub(crate) address: Option<IpAddr>,
 }
 
 /// Why a write did not happen, or may not have.
@@ -67,18 +60,20 @@ impl Ledger {
         let mut ledger = Self { api, versions: BTreeMap::new() };
         let (mut entries, mut damaged) = (BTreeMap::new(), Vec::new());
         for block in ledger.api.list(&ListParams::default().labels(&selector)).await? {
-            let name = block.name_any();
-            for (key, text) in block.data.unwrap_or_default() {
-                match (address_of(&key), serde_json::from_str(&text)) {
-                    (Some(address), Ok(entry)) => {
-                        entries.insert(address, entry);
-                    }
-                    (address, _) => damaged.push(Damaged { place: format!("{name}/{key}"), address }),
-                }
-            }
-            ledger.versions.insert(name, block.metadata.resource_version.unwrap_or_default());
+            let read = keryx_pools::ledger::read_block(&block);
+            entries.extend(read.entries);
+            damaged.extend(read.damaged);
+            ledger.versions.insert(block.name_any(), block.metadata.resource_version.unwrap_or_default());
         }
         Ok((ledger, entries, damaged))
+    }
+
+    /// Whether a change of a block that a watch tells is not one of this controller's own.
+    pub(crate) fn is_news(&self, block: &ObjectMeta) -> bool {
+        // Versions are ordered (KEP-5504): an older one is the echo of what has been overwritten since.
+        let number = |version: Option<&str>| version.and_then(|version| version.parse::<u128>().ok());
+        let known = self.versions.get(block.name.as_deref().unwrap_or_default()).map(String::as_str);
+        number(block.resource_version.as_deref()) > number(known)
     }
 
     /// Writes `changes`, one request per block, all at once. Takes at most 10 seconds.

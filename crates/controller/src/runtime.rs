@@ -40,6 +40,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             load_balancer_class: args.load_balancer_class.clone(),
             handle_classless: args.handle_classless_services,
         },
+        foreign_annotations: args.foreign_annotations,
     };
     let writer = Writer::new(client.clone(), &identity, term.clone());
     let core = Core::new(settings, client, writer, term, sender, metrics, ready.clone());

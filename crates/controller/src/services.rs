@@ -1,17 +1,23 @@
 //! Services of type LoadBalancer: which ones are ours, what they ask for, and what their status should say.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service, ServiceStatus};
+use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service, ServicePort, ServiceSpec, ServiceStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use keryx_api::assigned::Assigned;
 use keryx_api::names;
 use keryx_gateway::conditions::{self, Wanted};
-use keryx_ipam::{Families, Family};
+use keryx_ipam::{Backend, Families, Family, OwnerKind, Protocol, Sharing};
+use keryx_pools::wishes::{WishError, wishes};
+use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 /// Reason of the mark on a Service that has its addresses.
 const ASSIGNED: &str = "Assigned";
+/// Conditions that are ours to write and to take away.
+const OWN_CONDITIONS: [&str; 3] =
+    [names::CONDITION_ASSIGNED, names::CONDITION_REQUEST_UNMET, names::CONDITION_OUTSIDE_POOL];
 
 /// Which Services this controller serves.
 #[derive(Clone, Debug)]
@@ -41,20 +47,19 @@ impl ServicePolicy {
 pub(crate) struct Demand {
     /// Families.
     pub(crate) families: Families,
-    /// `spec.loadBalancerIP`.
+    /// Addresses asked for by value.
     pub(crate) addresses: Vec<IpAddr>,
+    /// The pool asked for.
+    pub(crate) pool: Option<String>,
+    /// With whom it would share its addresses.
+    pub(crate) sharing: Option<Sharing>,
 }
 
-/// Why a Service's own fields cannot be asked of IPAM.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("spec.loadBalancerIP {0:?} is no IP address; give an IPv4 or IPv6 address, or none to get any")]
-pub(crate) struct NotAnAddress(String);
-
-/// What `service` asks for, from `spec.ipFamilies`, `spec.ipFamilyPolicy` and `spec.loadBalancerIP`.
-pub(crate) fn demand(service: &Service) -> Result<Demand, NotAnAddress> {
-    let Some(spec) = &service.spec else {
-        return Ok(Demand { families: Families::Single(None), addresses: Vec::new() });
-    };
+/// What `service` asks for, from `spec.ipFamilies`, `spec.ipFamilyPolicy`, `spec.loadBalancerIP` and its annotations, with
+/// those of other programs where `foreign_annotations` says so.
+pub(crate) fn demand(service: &Service, foreign_annotations: bool) -> Result<Demand, WishError> {
+    let none = ServiceSpec::default();
+    let spec = service.spec.as_ref().unwrap_or(&none);
     let listed: Vec<Family> = spec.ip_families.iter().flatten().filter_map(|name| family(name)).collect();
     let first = listed.first().copied();
     // A PreferDualStack Service of a single-stack cluster lists one family, and can be reached by that alone.
@@ -63,11 +68,43 @@ pub(crate) fn demand(service: &Service) -> Result<Demand, NotAnAddress> {
         (Some("PreferDualStack"), Some(first)) if listed.len() > 1 => Families::Prefer(first),
         (_, first) => Families::Single(first),
     };
-    let addresses = match spec.load_balancer_ip.as_deref() {
-        None | Some("") => Vec::new(),
-        Some(text) => vec![text.parse().map_err(|_| NotAnAddress(text.to_owned()))?],
+    let load_balancer_ip = spec.load_balancer_ip.as_deref();
+    let wishes =
+        wishes(OwnerKind::Service, service.annotations(), load_balancer_ip, foreign_annotations)?;
+    let sharing = wishes.sharing_key.map(|key| Sharing {
+        key,
+        across_namespaces: wishes.across_namespaces,
+        ports: ports(spec),
+        backend: backend(service, spec),
+    });
+    Ok(Demand { families, addresses: wishes.addresses, pool: wishes.pool, sharing })
+}
+
+fn ports(spec: &ServiceSpec) -> BTreeSet<(Protocol, u16)> {
+    let port = |port: &ServicePort| {
+        let protocol = match port.protocol.as_deref() {
+            None | Some("TCP") => Protocol::Tcp,
+            Some("UDP") => Protocol::Udp,
+            Some(_) => Protocol::Sctp,
+        };
+        Some((protocol, u16::try_from(port.port).ok()?))
     };
-    Ok(Demand { families, addresses })
+    spec.ports.iter().flatten().filter_map(port).collect()
+}
+
+/// Under policy `Local` only nodes with a Pod of the Service serve it, so those who share its address need the same Pods.
+fn backend(service: &Service, spec: &ServiceSpec) -> Backend {
+    if spec.external_traffic_policy.as_deref() != Some("Local") {
+        return Backend::Any;
+    }
+    let namespace = service.namespace().unwrap_or_default();
+    let selector: Vec<String> =
+        spec.selector.iter().flatten().map(|(label, value)| format!("{label}={value}")).collect();
+    if selector.is_empty() {
+        // Its endpoints are its own, whoever writes them.
+        return Backend::Local(format!("{namespace}/{}", service.name_any()));
+    }
+    Backend::Local(format!("{namespace}: {}", selector.join(",")))
 }
 
 fn family(name: &str) -> Option<Family> {
@@ -96,8 +133,8 @@ pub(crate) enum Verdict {
     Assigned {
         /// Which, and from where.
         assigned: Assigned,
-        /// CamelCase code of why it does not get what it asks for now, and keeps what it had.
-        unmet: Option<&'static str>,
+        /// Further conditions of ours: what else is to be known about these addresses.
+        notes: Vec<Wanted>,
     },
     /// It gets none, for this reason.
     Refused {
@@ -119,18 +156,17 @@ pub(crate) fn status(service: &Service, verdict: &Verdict, now: &Time) -> Option
         return None;
     }
     let (wanted, addresses) = match verdict {
-        Verdict::Assigned { assigned, unmet } => (
-            vec![Wanted::yes(names::CONDITION_ASSIGNED, unmet.unwrap_or(ASSIGNED), assigned.to_string())],
-            assigned.addresses.clone(),
-        ),
+        Verdict::Assigned { assigned, notes } => {
+            let mark = Wanted::yes(names::CONDITION_ASSIGNED, ASSIGNED, assigned.to_string());
+            ([vec![mark], notes.clone()].concat(), assigned.addresses.clone())
+        }
         Verdict::Refused { reason, message } => {
             (vec![Wanted::no(names::CONDITION_ASSIGNED, reason, message.clone())], Vec::new())
         }
         Verdict::NotOurs => (Vec::new(), Vec::new()),
     };
     let generation = service.metadata.generation.unwrap_or_default();
-    let conditions =
-        conditions::merge(&stored_conditions, &wanted, &[names::CONDITION_ASSIGNED], generation, now);
+    let conditions = conditions::merge(&stored_conditions, &wanted, &OWN_CONDITIONS, generation, now);
     let ingress = match verdict {
         Verdict::NotOurs => foreign_ingress(service),
         Verdict::Assigned { .. } | Verdict::Refused { .. } => wanted_ingress(service, &addresses),

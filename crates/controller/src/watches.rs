@@ -1,10 +1,12 @@
-//! Every watch of the controller. Those of Gateway API kinds come and go with the CRDs.
+//! Every watch of the controller. Those of kinds that a CRD brings come and go with it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use k8s_openapi::api::networking::v1::ServiceCIDR;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use keryx_api::gateway_api::{Gateway, GatewayClass, ReferenceGrant, Route, RouteKind};
+use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_api::names;
 use keryx_daemon::connect::brief;
 use keryx_daemon::watch::{self, Change};
@@ -42,9 +44,22 @@ pub(crate) fn start(client: &Client, args: &Args, sender: &mpsc::Sender<Input>) 
     let only = config().fields(&format!("metadata.name={name}"));
     tokio::spawn(watch::run(ranges, only, Input::Ranges, sender.clone()));
     let exposures = Api::namespaced(client.clone(), &args.namespace);
-    let labelled = config().labels(&format!("{}={}", names::LABEL_COMPONENT, names::COMPONENT_EXPOSURE));
-    tokio::spawn(watch::run(exposures, labelled, Input::Exposures, sender.clone()));
-    tokio::spawn(follow_crds(client.clone(), sender.clone()));
+    tokio::spawn(watch::run(exposures, made(names::COMPONENT_EXPOSURE), Input::Exposures, sender.clone()));
+    let ledger = Api::namespaced(client.clone(), &args.namespace);
+    tokio::spawn(watch::run(ledger, made(names::COMPONENT_LEDGER), Input::Ledger, sender.clone()));
+    let kinds = Kinds {
+        client: client.clone(),
+        namespace: args.namespace.clone(),
+        sender: sender.clone(),
+        served: None,
+        running: BTreeMap::new(),
+    };
+    tokio::spawn(follow_crds(client.clone(), kinds));
+}
+
+/// Objects that Keryx made for this purpose.
+fn made(component: &str) -> watcher::Config {
+    config().labels(&format!("{}={component}", names::LABEL_COMPONENT))
 }
 
 fn config() -> watcher::Config {
@@ -52,13 +67,11 @@ fn config() -> watcher::Config {
 }
 
 /// Watches the CRDs of Gateway API and of Keryx, and starts and ends the watches of their kinds accordingly.
-async fn follow_crds(client: Client, sender: mpsc::Sender<Input>) {
+async fn follow_crds(client: Client, mut kinds: Kinds) {
     let (crds_sender, mut crds) = mpsc::channel(CRD_CHANGES_MAX);
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(client.clone());
     tokio::spawn(watch::run(api, config(), |change| change, crds_sender));
     let mut bundle_versions: BTreeMap<String, Option<String>> = BTreeMap::new();
-    let mut kinds =
-        Kinds { client: client.clone(), sender: sender.clone(), served: None, running: BTreeMap::new() };
     // Nothing is known before the first list of CRDs.
     let mut listed = false;
     let mut tries_left = 0;
@@ -92,11 +105,11 @@ async fn follow_crds(client: Client, sender: mpsc::Sender<Input>) {
                 }
             }
             Ok(Err(error)) => {
-                warn!("failed to ask which Gateway API kinds are served, trying again: {}", brief(&error));
+                warn!("failed to ask which kinds are served, trying again: {}", brief(&error));
                 tries_left = DISCOVERY_TRIES;
             }
             Err(_) => {
-                warn!("failed to ask which Gateway API kinds are served, trying again: no answer");
+                warn!("failed to ask which kinds are served, trying again: no answer");
                 tries_left = DISCOVERY_TRIES;
             }
         }
@@ -130,9 +143,11 @@ fn note(
     concerned
 }
 
-/// The watches of Gateway API kinds that run, by kind.
+/// The watches of kinds that may not be served, by kind.
 struct Kinds {
     client: Client,
+    /// Keryx' own.
+    namespace: String,
     sender: mpsc::Sender<Input>,
     served: Option<(Served, Option<String>)>,
     running: BTreeMap<&'static str, JoinHandle<()>>,
@@ -161,6 +176,15 @@ impl Kinds {
         if served.reference_grants != before.reference_grants {
             let api = Api::<ReferenceGrant>::all;
             self.set("ReferenceGrant", served.reference_grants, Input::Grants, api).await;
+        }
+        if served.address_pools != before.address_pools {
+            let namespace = self.namespace.clone();
+            let api = move |client| Api::<IPAddressPool>::namespaced(client, &namespace);
+            self.set("IPAddressPool", served.address_pools, Input::AddressPools, api).await;
+        }
+        if served.service_cidrs != before.service_cidrs {
+            let api = Api::<ServiceCIDR>::all;
+            self.set("ServiceCIDR", served.service_cidrs, Input::ServiceCidrs, api).await;
         }
         for kind in RouteKind::ALL {
             let version = served.route_version(kind);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use keryx_api::gateway_api::{Gateway, GatewayClass, Route, RouteKind};
+use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_api::names;
 use keryx_daemon::connect::brief;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -53,6 +54,8 @@ pub(crate) enum Step {
     GatewayStatus(StatusPatch),
     /// Patches a GatewayClass's status.
     ClassStatus(StatusPatch),
+    /// Patches an IPAddressPool's status.
+    PoolStatus(StatusPatch),
     /// Patches a route's status.
     RouteStatus {
         /// TCPRoute or UDPRoute.
@@ -102,6 +105,8 @@ pub(crate) enum Stored {
     Gateway(Box<Gateway>),
     /// A GatewayClass.
     Class(Box<GatewayClass>),
+    /// An IPAddressPool.
+    Pool(Box<IPAddressPool>),
     /// A route.
     Route(RouteKind, Box<Route>),
 }
@@ -224,6 +229,10 @@ impl Writer {
                 let api: Api<GatewayClass> = Api::all(self.client.clone());
                 Ok(Some(Stored::Class(Box::new(patch_status(&api, patch).await?))))
             }
+            Step::PoolStatus(patch) => {
+                let api: Api<IPAddressPool> = Api::namespaced(self.client.clone(), &patch.key.namespace);
+                Ok(Some(Stored::Pool(Box::new(patch_status(&api, patch).await?))))
+            }
             Step::RouteStatus { kind, version, patch } => {
                 let resource: ApiResource = kind.resource(version);
                 let api: Api<Route> =
@@ -314,6 +323,7 @@ fn refer_to_last(step: &mut Step, stored: &[Stored]) {
         | Step::DeleteExposure(_)
         | Step::Finalizers { .. }
         | Step::ClassStatus(_)
+        | Step::PoolStatus(_)
         | Step::RouteStatus { .. }
         | Step::Notify { .. } => return,
     };

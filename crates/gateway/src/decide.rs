@@ -28,6 +28,10 @@ pub struct Inputs<'a> {
     pub routes: &'a [(RouteKind, &'a Route)],
     /// IPAM's answer to [`addresses::demand`].
     pub addresses: &'a AddressState,
+    /// Further conditions of the Gateway: what else is to be known about its addresses.
+    pub address_notes: &'a [Wanted],
+    /// The key by which the Gateway shares its addresses with other owners.
+    pub sharing_key: Option<&'a str>,
     /// Clones and anchors that the cluster refused to take (quota, admission), with the cluster's message.
     pub write_failures: &'a BTreeMap<ObjectKey, String>,
     /// `spec.loadBalancerClass` of the Services to write.
@@ -41,7 +45,7 @@ pub struct Inputs<'a> {
 /// [`Inputs::write_failures`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// `Accepted` and `Programmed` of the Gateway.
+    /// `Accepted` and `Programmed` of the Gateway, then [`Inputs::address_notes`].
     pub conditions: Vec<Wanted>,
     /// Every listener, in the order of the spec.
     pub listeners: Vec<ListenerOutcome>,
@@ -118,9 +122,9 @@ pub fn decide(inputs: &Inputs<'_>, cluster: &impl Cluster) -> Outcome {
         routes: routes::outcomes(&listeners, &routes, &winners, &served),
         clones,
         anchor,
-        exposure: exposure::build(gateway, addresses, &served),
+        exposure: exposure::build(gateway, addresses, inputs.sharing_key, &served),
         needs_finalizer,
-        conditions: vec![accepted, programmed],
+        conditions: [vec![accepted, programmed], inputs.address_notes.to_vec()].concat(),
     }
 }
 

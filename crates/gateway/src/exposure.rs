@@ -18,7 +18,12 @@ pub fn name(namespace: &str, name: &str) -> String {
 }
 
 /// `None` as long as there is no address or no port to expose.
-pub(crate) fn build(gateway: &Gateway, addresses: &[IpAddr], served: &[ServedPort<'_>]) -> Option<Exposure> {
+pub(crate) fn build(
+    gateway: &Gateway,
+    addresses: &[IpAddr],
+    sharing_key: Option<&str>,
+    served: &[ServedPort<'_>],
+) -> Option<Exposure> {
     if addresses.is_empty() || served.is_empty() {
         return None;
     }
@@ -34,6 +39,7 @@ pub(crate) fn build(gateway: &Gateway, addresses: &[IpAddr], served: &[ServedPor
             announce_from: AnnounceFrom::default(),
             without_endpoints: WithoutEndpoints::default(),
         },
+        sharing_key: sharing_key.map(str::to_owned),
     })
 }
 

@@ -8,156 +8,109 @@ use ipnet::IpNet;
 
 use crate::coverage::Coverage;
 use crate::family::{Family, PerFamily, number};
-use crate::interval::{IntervalSet, Span};
-use crate::owner::{Claim, Conflict, Holder, Owner, OwnerId};
-use crate::pool::{KeyPrefix, Order, Pool, Scope};
+use crate::interval::Span;
+use crate::owner::{Claim, Conflict, OwnerId};
+use crate::pool::Pool;
 use crate::reason::{Reason, ReservedWhy};
-use crate::request::{Assigned, Assignment, Change, Request};
+use crate::request::{Assigned, Assignment, Change, Freed, Request, Rest};
+use crate::usage::{Counts, Overlap, Usage};
 
+mod change;
 mod choice;
+mod configuration;
+mod facts;
+mod fit;
+mod holds;
+mod lines;
+mod names;
+mod owners;
+mod pools;
+mod rests;
 #[cfg(test)]
 mod tests;
+mod view;
+mod waiting;
+
+use choice::Choice;
+use holds::Holds;
+use names::Names;
+use owners::{Handle, Owners};
+use pools::Pools;
+use rests::Rests;
+use waiting::Waiting;
 
 /// Holds every claim of the cluster and answers requests for more.
 ///
-/// At the start: [`observe`](Self::observe) every entry of the ledger, then every address in a status, and
-/// [`set_pools`](Self::set_pools) and [`set_reserved`](Self::set_reserved), in any order; then requests.
+/// At the start, in any order: [`observe`](Self::observe) every entry of the ledger, then every address in a status, and
+/// [`set_pools`](Self::set_pools) and [`set_reserved`](Self::set_reserved); then requests. Times are the caller's, in seconds
+/// since 1970; one that goes backwards only makes rests longer.
+///
+/// **Order of choice.** An address by value; a pool by name; the `IPAddressPool`s that select the owner, by priority (0 last)
+/// and name; the first ConfigMap key present, with which the search ends; the `IPAddressPool`s that select nobody, by name.
+/// In full in the module `allocator::pools`.
 ///
 /// **Writing and undoing.** [`request`](Self::request) claims in memory at once, so requests of one batch see each other, and
 /// frees nothing. Write the ledger next, then the statuses. If the ledger refuses one owner for good,
 /// [`forget`](Self::forget) the addresses that are [`Change::New`]; if it was changed by someone else, drop the whole
 /// allocator and build a new one from what the ledger says.
 ///
-/// Finding, claiming and freeing an address costs O(log n) in the claims and ranges; pools overlap at will.
+/// **Waiting.** An owner that is refused, or given less than it would like, waits. After each change ask those whom
+/// [`take_ready`](Self::take_ready) names again; nothing is kept free for them meanwhile.
+///
+/// Finding, claiming and freeing an address costs O(log n) in the claims and ranges; pools overlap at will. It is linear in the
+/// pools that serve an owner and are exhausted, in the holders of one shared address, and in the addresses that are
+/// shared under one key in one namespace.
 #[derive(Clone, Debug, Default)]
 pub struct Allocator {
-    /// Sorted by name.
-    pools: Vec<PoolState>,
-    /// Places in `pools` of each namespace's own keys, `cidr-` and `range-`.
-    of_namespace: BTreeMap<String, [Option<usize>; 2]>,
-    /// The same of the global keys.
-    global: [Option<usize>; 2],
-    /// Places in `pools` of those that cover an address, left-out addresses included.
-    pools_at: PerFamily<Coverage<usize>>,
+    pools: Pools,
+    /// Names of pools, of claims and rests as well.
+    pool_names: Names,
+    /// By number of the pool's name.
+    named: Vec<Named>,
     reserved: BTreeMap<IpNet, ReservedWhy>,
     reserved_at: PerFamily<Coverage<IpNet>>,
-    held: BTreeMap<IpAddr, Hold>,
-    /// Addresses of each owner, ascending, never none.
-    holders: BTreeMap<Holder, Vec<IpAddr>>,
+    owners: Owners,
+    holds: Holds,
+    sharers: facts::Sharers,
+    rests: Rests,
+    waiting: Waiting,
+    /// Addresses that changed since those who wait were last looked at.
+    touched: BTreeSet<IpAddr>,
 }
 
-#[derive(Clone, Debug)]
-struct Hold {
-    owner: Arc<Owner>,
-    pool: Arc<str>,
-}
-
-impl Hold {
-    fn claim(&self, address: IpAddr) -> Claim {
-        Claim { address, owner: Arc::clone(&self.owner), pool: Arc::clone(&self.pool) }
-    }
-}
-
-#[derive(Clone, Debug)]
-struct PoolState {
-    pool: Pool,
-    name: Arc<str>,
-    capacity: PerFamily<u128>,
-    /// Ordinals ([`crate::ordinal`]) of the addresses that are neither held nor reserved.
-    free: PerFamily<IntervalSet>,
-}
-
-impl PoolState {
-    fn new(pool: Pool) -> Self {
-        let capacity = PerFamily::from_fn(|family| pool.capacity(family));
-        Self { name: pool.name().into(), capacity, free: PerFamily::default(), pool }
-    }
-
-    /// The free address that is given next.
-    fn next_free(&self, family: Family) -> Option<IpAddr> {
-        let free = self.free.get(family);
-        let ordinal = match self.pool.order {
-            Order::Lowest => free.first(),
-            Order::Highest => free.last(),
-        }?;
-        Some(family.address(self.pool.numbering(family).number(ordinal)))
-    }
-
-    /// Marks the addresses of `span`, as far as the pool has them, as free or not free.
-    fn mark(&mut self, family: Family, span: Span, free: bool) {
-        let Some(ordinals) = self.pool.numbering(family).ordinals(span) else { return };
-        let set = self.free.get_mut(family);
-        if free { set.insert(ordinals) } else { set.remove(ordinals) }
-    }
+/// What goes by the name of a pool, whether or not there is one.
+#[derive(Clone, Debug, Default)]
+struct Named {
+    /// Place of the pool that has the name.
+    current: Option<usize>,
+    assigned: PerFamily<u64>,
+    outside: PerFamily<u64>,
 }
 
 impl Allocator {
-    /// Replaces all pools, one for each key. Claims stay as they are, whatever the pools say now. Costs O(ranges + claims) if anything
-    /// changed.
-    pub fn set_pools(&mut self, mut pools: Vec<Pool>) {
-        pools.sort_by_key(Pool::name);
-        if pools.iter().eq(self.pools()) {
-            return;
-        }
-        self.pools = pools.into_iter().map(PoolState::new).collect();
-        self.of_namespace.clear();
-        self.global = [None; 2];
-        for (index, state) in self.pools.iter().enumerate() {
-            let keys = match &state.pool.key.scope {
-                Scope::Namespace(namespace) => self.of_namespace.entry(namespace.clone()).or_default(),
-                Scope::Global => &mut self.global,
-            };
-            let place = match state.pool.key.prefix {
-                KeyPrefix::Cidr => 0,
-                KeyPrefix::Range => 1,
-            };
-            keys[place] = Some(index);
-        }
-        self.pools_at = PerFamily::from_fn(|family| {
-            let spans_of = |(index, state)| {
-                let state: &PoolState = state;
-                state.pool.ranges.of(family).spans().map(move |span| (span, index))
-            };
-            Coverage::new(self.pools.iter().enumerate().flat_map(spans_of))
-        });
-        for family in Family::ALL {
-            for index in 0..self.pools.len() {
-                self.refill(index, family, Span::ALL);
-            }
-        }
+    /// How much of the pool called `name` is in use; `None` if there is no such pool and no claim or rest names it.
+    pub fn usage(&self, name: &str) -> Option<Usage> {
+        let id = self.pool_names.find(name)?;
+        let named = self.named.get(id as usize)?;
+        let state = named.current.map(|index| &self.pools.states()[index]);
+        let counts = |family: Family| Counts {
+            capacity: state.map_or(0, |state| *state.capacity.get(family)),
+            assigned: u128::from(*named.assigned.get(family)),
+            available: state.map_or(0, |state| state.free.get(family).count()),
+            resting: state.map_or(0, |state| state.resting.get(family).len() as u128),
+            outside: u128::from(*named.outside.get(family)),
+        };
+        Some(Usage { v4: counts(Family::V4), v6: counts(Family::V6) })
     }
 
-    /// Replaces the networks whose addresses must not become VIPs: Nodes' addresses, Service and Pod ranges. Where they
-    /// nest, the smallest gives the reason. What is held stays held.
-    pub fn set_reserved(&mut self, reserved: BTreeMap<IpNet, ReservedWhy>) {
-        let before: BTreeSet<IpNet> = self.reserved.keys().copied().collect();
-        let after: BTreeSet<IpNet> = reserved.keys().copied().collect();
-        self.reserved = reserved;
-        if before == after {
-            return;
-        }
-        self.reserved_at = PerFamily::from_fn(|family| {
-            let of_family = after.iter().filter(|net| Family::of(net.addr()) == family);
-            Coverage::new(of_family.map(|net| (Span::of_network(*net), *net)))
-        });
-        for changed in before.symmetric_difference(&after) {
-            let (family, span) = (Family::of(changed.addr()), Span::of_network(*changed));
-            let touched: BTreeSet<usize> =
-                self.pools_at.get(family).overlapping(span).flat_map(|(_, pools)| pools).copied().collect();
-            for index in touched {
-                self.refill(index, family, span);
-            }
-        }
+    /// Pairs of pools that can give the same address, by name. Costs O(ranges · log ranges).
+    pub fn overlaps(&self) -> Vec<Overlap> {
+        self.pools.overlaps()
     }
 
-    /// The pools, by name.
+    /// The pools, by name. Of two with one name the second has a [`Pool::problem`].
     pub fn pools(&self) -> impl Iterator<Item = &Pool> {
-        self.pools.iter().map(|state| &state.pool)
-    }
-
-    /// How many addresses of `family` the pool called `name` can still give; `None` if there is no such pool.
-    pub fn free(&self, name: &str, family: Family) -> Option<u128> {
-        Some(self.pool(name)?.free.get(family).count())
+        self.pools.states().iter().map(|state| &state.pool)
     }
 
     /// Takes in a claim that exists already: from the ledger, or from a status. Addresses outside every pool and reserved
@@ -166,150 +119,202 @@ impl Allocator {
     /// # Errors
     /// The address is another owner's; that owner keeps it.
     pub fn observe(&mut self, claim: Claim) -> Result<(), Conflict> {
-        match self.held.get(&claim.address) {
-            Some(hold) if hold.owner.id == claim.owner.id => Ok(()),
-            Some(hold) => Err(Conflict {
-                address: claim.address,
-                holder: Arc::clone(&hold.owner),
-                refused: claim.owner,
-            }),
-            None => {
-                self.claim(claim);
+        let known = self.owners.find(&claim.owner.id);
+        match self.holds.at(claim.address).first() {
+            Some(holder) if known.is_none_or(|known| !self.owners.held(known).contains(&claim.address)) => {
+                let holder = Arc::new(self.owners.owner(holder.owner));
+                Err(Conflict { address: claim.address, holder, refused: claim.owner })
+            }
+            Some(_) | None => {
+                self.observe_shared(claim);
                 Ok(())
             }
         }
+    }
+
+    /// Takes in a claim on an address that the ledger lists together with other claims: it joins whoever holds the address.
+    /// How these owners share is known as soon as each of them has made a request; until then nobody else can join.
+    pub fn observe_shared(&mut self, claim: Claim) {
+        let Claim { address, owner, pool } = claim;
+        let handle = match self.owners.find(&owner.id) {
+            Some(known) => known,
+            None => self.owners.insert(&owner),
+        };
+        self.owners.observe_uid(handle, &owner.uid);
+        if !self.owners.held(handle).contains(&address) {
+            let id = self.pool_names.take(&pool);
+            self.claim(address, handle, id, false);
+            self.drop_pool_name(id);
+        }
+    }
+
+    /// Takes in a released address from the ledger. Where somebody holds the address, this changes nothing; of two such
+    /// entries the later release counts.
+    pub fn observe_released(&mut self, rest: Rest) {
+        let Rest { address, owner, pool, released_at_secs } = rest;
+        if !self.holds.at(address).is_empty() {
+            return;
+        }
+        if let Some(other) = self.rests.at(address) {
+            if (other.released_at_secs, &other.owner) >= (released_at_secs, &owner) {
+                return;
+            }
+            self.end_rest(address);
+        } else {
+            self.mark(address, false);
+        }
+        let id = self.pool_names.take(&pool);
+        let rest_secs = self.current(id).and_then(|index| self.pools.states()[index].pool.reuse_after_secs);
+        self.begin_rest(address, owner, id, released_at_secs, rest_secs.unwrap_or(0));
+        self.drop_pool_name(id);
+    }
+
+    /// Addresses that rest, IPv4 first.
+    pub fn rests(&self) -> impl Iterator<Item = Rest> {
+        self.rests.iter().map(|(address, resting)| Rest {
+            address,
+            owner: resting.owner.clone(),
+            pool: Arc::clone(self.pool_names.get(resting.pool)),
+            released_at_secs: resting.released_at_secs,
+        })
+    }
+
+    /// When the next rest ends, in seconds since 1970; call [`expire`](Self::expire) then.
+    pub fn next_expiry(&self) -> Option<u64> {
+        self.rests.next_end()
+    }
+
+    /// Ends the rests that are over at `now_secs`, and returns the addresses whose ledger entries can go, those that requests
+    /// found to be over included.
+    pub fn expire(&mut self, now_secs: u64) -> Vec<IpAddr> {
+        self.end_rests(now_secs);
+        self.settle(None);
+        self.rests.take_over()
+    }
+
+    /// Owners to ask again now, oldest first: as many as there is something to get for, and after a change of pools or
+    /// reserved networks all that wait. Each is named once, until it asks and is refused again. Costs O(log n) for each.
+    pub fn take_ready(&mut self) -> Vec<OwnerId> {
+        self.waiting.take_ready()
+    }
+
+    /// Owners that did not get all they would like, by identity.
+    pub fn waiting(&self) -> impl ExactSizeIterator<Item = &OwnerId> {
+        self.waiting.iter()
     }
 
     /// Gives the owner what it asks for. Level-triggered: what it holds and still wants stays, byte for byte, even outside
     /// its pool; what is missing is claimed; what is no longer wanted is named as surplus and stays claimed. A re-created
     /// owner (same kind, namespace and name, another uid) takes over the old one's claims.
     ///
-    /// Without addresses asked for by value, the first key present of `cidr-<ns>`, `cidr-global`, `range-<ns>`,
-    /// `range-global` decides; a broken or exhausted one is not passed over. An address asked for by value may be in any
-    /// of the four.
-    ///
     /// # Errors
-    /// The request cannot be met. Nothing was changed: the owner keeps what it has.
-    pub fn request(&mut self, request: &Request) -> Result<Assignment, Reason> {
-        let choice = self.choose(request)?;
-        let (owner, taken_over) = self.current_owner(&request.owner);
+    /// The request cannot be met. Nothing was changed: the owner keeps what it has. But see [`Reason::forfeits`].
+    pub fn request(&mut self, request: &Request, now_secs: u64) -> Result<Assignment, Reason> {
+        self.end_rests(now_secs);
+        let answered = self.stop_waiting(&request.owner.id);
+        let mut lines = Vec::new();
+        let ask = self.ask(request);
+        let outcome = match self.choose(&ask, &mut lines) {
+            Ok(choice) => {
+                let assignment = self.carry_out(request, ask.me, choice);
+                if assignment.partial.is_some() {
+                    self.waiting.join(request, lines);
+                }
+                Ok(assignment)
+            }
+            Err(reason) => {
+                let reason = self.with_forfeit(&ask, reason);
+                self.waiting.join(request, lines);
+                Err(reason)
+            }
+        };
+        self.settle(answered);
+        outcome
+    }
+
+    fn carry_out(&mut self, request: &Request, me: Option<Handle>, choice: Choice) -> Assignment {
+        let (handle, taken_over) = match me {
+            Some(me) => (me, self.owners.set_uid(me, &request.owner.uid)),
+            None => (self.owners.insert(&request.owner), false),
+        };
         let mut addresses = Vec::with_capacity(choice.picks.len());
         for pick in choice.picks {
-            let change = if self.held.contains_key(&pick.address) {
-                if taken_over { Change::TakenOver } else { Change::Kept }
-            } else {
-                let pool = Arc::clone(&pick.pool);
-                self.claim(Claim { address: pick.address, owner: Arc::clone(&owner), pool });
-                Change::New
+            let change = match (pick.held, taken_over) {
+                (true, false) => Change::Kept,
+                (true, true) => Change::TakenOver,
+                (false, _) => {
+                    self.claim(pick.address, handle, pick.pool, false);
+                    Change::New
+                }
             };
+            let current = self.current(pick.pool).map(|index| &self.pools.states()[index].pool);
             addresses.push(Assigned {
                 address: pick.address,
                 change,
-                outside_pool: !self.pool(&pick.pool).is_some_and(|state| state.pool.contains(pick.address)),
+                outside_pool: !current.is_some_and(|pool| pool.contains(pick.address)),
                 reserved: self.reserved_why(pick.address).cloned(),
-                pool: pick.pool,
+                pool: Arc::clone(self.pool_names.get(pick.pool)),
             });
         }
-        let is_surplus = |claim: &Claim| addresses.iter().all(|assigned| assigned.address != claim.address);
-        let surplus = self.claims_of(&request.owner.id).filter(is_surplus).collect();
-        Ok(Assignment { addresses, surplus, partial: choice.partial })
+        let is_wanted = |address| addresses.iter().any(|assigned| assigned.address == address);
+        self.bind(handle, request.sharing.as_ref(), is_wanted);
+        let surplus = if self.owners.held(handle).len() == addresses.len() {
+            Vec::new()
+        } else {
+            self.claims_of(&request.owner.id).filter(|claim| !is_wanted(claim.address)).collect()
+        };
+        Assignment { addresses, surplus, partial: choice.partial }
     }
 
-    /// Frees one address, and returns the claim it had.
-    pub fn forget(&mut self, address: IpAddr) -> Option<Claim> {
-        let hold = self.held.remove(&address)?;
-        if let Some(addresses) = self.holders.get_mut(&hold.owner.id) {
-            addresses.retain(|held| *held != address);
-            if addresses.is_empty() {
-                self.holders.remove(&hold.owner.id);
+    /// Ends the claim of `owner` on one address, and says what becomes of it; `None` if the owner does not hold it.
+    pub fn forget(&mut self, address: IpAddr, owner: &OwnerId, now_secs: u64) -> Option<Freed> {
+        let handle = self.owners.find(owner)?;
+        let owner = Arc::new(self.owners.owner(handle));
+        let freed = self.unclaim(address, &owner, handle, now_secs);
+        self.settle(None);
+        freed
+    }
+
+    /// Ends every claim of an owner that is gone, by address, and says what becomes of each. It no longer waits either.
+    pub fn release(&mut self, owner: &OwnerId, now_secs: u64) -> Vec<Freed> {
+        let answered = self.stop_waiting(owner);
+        let mut freed = Vec::new();
+        if let Some(handle) = self.owners.find(owner) {
+            let owner = Arc::new(self.owners.owner(handle));
+            for address in self.owners.held(handle).to_vec() {
+                freed.extend(self.unclaim(address, &owner, handle, now_secs));
             }
         }
-        if self.reserved_why(address).is_none() {
-            self.mark(address, true);
-        }
-        Some(hold.claim(address))
+        self.settle(answered);
+        freed
     }
 
-    /// Frees every address of an owner that is gone, and returns its claims, by address.
-    pub fn release(&mut self, owner: &OwnerId) -> Vec<Claim> {
-        let addresses = self.addresses_of(owner).to_vec();
-        addresses.into_iter().filter_map(|address| self.forget(address)).collect()
-    }
-
-    /// Every claim, by address, IPv4 first.
+    /// Every claim, by address, IPv4 first, and by owner where several share one.
     pub fn claims(&self) -> impl Iterator<Item = Claim> {
-        self.held.iter().map(|(&address, hold)| hold.claim(address))
+        self.holds.iter().flat_map(move |(address, holders)| {
+            holders.iter().map(move |holder| Claim {
+                address,
+                owner: Arc::new(self.owners.owner(holder.owner)),
+                pool: Arc::clone(self.pool_names.get(holder.pool())),
+            })
+        })
     }
 
     /// The claims of one owner, by address, IPv4 first.
     pub fn claims_of(&self, owner: &OwnerId) -> impl Iterator<Item = Claim> {
-        self.addresses_of(owner).iter().filter_map(|&address| Some(self.held.get(&address)?.claim(address)))
-    }
-
-    fn addresses_of(&self, owner: &OwnerId) -> &[IpAddr] {
-        self.holders.get(owner).map_or(&[], Vec::as_slice)
-    }
-
-    fn pool(&self, name: &str) -> Option<&PoolState> {
-        let index = self.pools.binary_search_by(|state| (*state.name).cmp(name)).ok()?;
-        self.pools.get(index)
+        let handle = self.owners.find(owner);
+        let owner = handle.map(|handle| (handle, Arc::new(self.owners.owner(handle))));
+        owner.into_iter().flat_map(move |(handle, owner)| {
+            self.owners.held(handle).iter().filter_map(move |&address| {
+                let holder = self.holds.at(address).iter().find(|holder| holder.owner == handle)?;
+                let pool = Arc::clone(self.pool_names.get(holder.pool()));
+                Some(Claim { address, owner: Arc::clone(&owner), pool })
+            })
+        })
     }
 
     fn reserved_why(&self, address: IpAddr) -> Option<&ReservedWhy> {
         let nets = self.reserved_at.get(Family::of(address)).at(number(address));
         self.reserved.get(nets.iter().max_by_key(|net| net.prefix_len())?)
-    }
-
-    /// The shared copy of `owner`, and whether it has just taken over the claims of a namesake with another uid.
-    fn current_owner(&mut self, owner: &Owner) -> (Arc<Owner>, bool) {
-        let Some((Holder(known), _)) = self.holders.get_key_value(&owner.id) else {
-            return (Arc::new(owner.clone()), false);
-        };
-        if known.uid == owner.uid {
-            return (Arc::clone(known), false);
-        }
-        let owner = Arc::new(owner.clone());
-        let addresses = self.holders.remove(&owner.id).unwrap_or_default();
-        for address in &addresses {
-            if let Some(hold) = self.held.get_mut(address) {
-                hold.owner = Arc::clone(&owner);
-            }
-        }
-        self.holders.insert(Holder(Arc::clone(&owner)), addresses);
-        (owner, true)
-    }
-
-    /// Puts down a claim on an address that nobody holds.
-    fn claim(&mut self, claim: Claim) {
-        let Claim { address, owner, pool } = claim;
-        let addresses = self.holders.entry(Holder(Arc::clone(&owner))).or_default();
-        addresses.push(address);
-        addresses.sort_unstable();
-        self.held.insert(address, Hold { owner, pool });
-        self.mark(address, false);
-    }
-
-    /// Marks `address` as free or not free in every pool that has it.
-    fn mark(&mut self, address: IpAddr, free: bool) {
-        let (family, span) = (Family::of(address), Span::single(number(address)));
-        for &index in self.pools_at.get(family).at(span.first) {
-            self.pools[index].mark(family, span, free);
-        }
-    }
-
-    /// Works out anew which addresses of one pool within `span` are free.
-    fn refill(&mut self, index: usize, family: Family, span: Span) {
-        let state = &mut self.pools[index];
-        let covered: Vec<Span> = state.pool.ranges.of(family).overlapping(span).collect();
-        for covered in covered {
-            state.mark(family, covered, true);
-            for (reserved, _) in self.reserved_at.get(family).overlapping(covered) {
-                state.mark(family, reserved, false);
-            }
-            for (&address, _) in self.held.range(family.address(covered.first)..=family.address(covered.last))
-            {
-                state.mark(family, Span::single(number(address)), false);
-            }
-        }
     }
 }

@@ -14,15 +14,16 @@
 use std::collections::BTreeMap;
 
 use crate::family::Family;
-use crate::pool::{KeyPrefix, Order, Pool, PoolKey, Ranges, Scope};
+use crate::pool::{KeyPrefix, Order, Pool, PoolKey, PoolProblem, PoolSource, Ranges, Scope};
 
-mod item;
+pub(crate) mod item;
 mod problem;
 mod spelling;
 #[cfg(test)]
 mod tests;
 
 pub use problem::{KeyError, KeyProblem, Notice};
+pub use spelling::distance;
 
 const SEARCH_ORDER: &str = "search-order";
 const SKIP_END_IPS: &str = "skip-end-ips-in-cidr";
@@ -68,8 +69,9 @@ pub fn parse(data: &BTreeMap<String, String>) -> Parsed {
                 parsed.notices.extend(notices(&form, key, value, data));
                 if let KeyForm::Pool(pool_key) = form {
                     let pool = pool(pool_key, value, settings);
-                    let problem = pool.problem.clone();
-                    parsed.problems.extend(problem.map(|reason| KeyProblem { key: key.clone(), reason }));
+                    if let Some(PoolProblem::Value(reason)) = pool.problem.clone() {
+                        parsed.problems.push(KeyProblem { key: key.clone(), reason });
+                    }
                     parsed.pools.push(pool);
                 }
             }
@@ -126,9 +128,13 @@ fn key_form(key: &str) -> Result<KeyForm, KeyError> {
 }
 
 /// A namespace name is an RFC 1123 label (Kubernetes naming rules).
-fn is_namespace(text: &str) -> bool {
+pub(crate) fn is_namespace(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    text.len() <= 63 && text.chars().all(legal) && !text.starts_with('-') && !text.ends_with('-')
+    !text.is_empty()
+        && text.len() <= 63
+        && text.chars().all(legal)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 fn notices(form: &KeyForm, key: &str, value: &str, data: &BTreeMap<String, String>) -> Vec<Notice> {
@@ -176,9 +182,19 @@ fn pool(key: PoolKey, value: &str, settings: Settings) -> Pool {
         Ok(ranges) => (ranges, None),
         Err(problem) => (Ranges::default(), Some(problem)),
     };
-    let mut pool = Pool { key, ranges, order: settings.order, avoid_buggy_ips: true, problem };
+    let mut pool = Pool {
+        name: key.to_string().into(),
+        source: PoolSource::Key(key),
+        ranges,
+        reserved: Ranges::default(),
+        order: settings.order,
+        avoid_buggy_ips: true,
+        auto_assign: true,
+        reuse_after_secs: None,
+        problem: problem.map(PoolProblem::Value),
+    };
     if pool.problem.is_none() && Family::ALL.into_iter().all(|family| pool.capacity(family) == 0) {
-        pool.problem = Some(KeyError::NothingLeft { text: item::excerpt(value.trim()) });
+        pool.problem = Some(PoolProblem::Value(KeyError::NothingLeft { text: item::excerpt(value.trim()) }));
     }
     pool
 }

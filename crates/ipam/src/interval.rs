@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
-use crate::family::number;
+use crate::family::{Family, number};
 
 #[cfg(test)]
 mod tests;
@@ -19,8 +19,14 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// Every number. To look things up with; too many to count or to keep in a set.
-    pub(crate) const ALL: Self = Self { first: 0, last: u128::MAX };
+    /// Every number of `family`. To look things up with; of IPv6 too many to count or to keep in a set.
+    pub(crate) fn all(family: Family) -> Self {
+        let last = match family {
+            Family::V4 => u128::from(u32::MAX),
+            Family::V6 => u128::MAX,
+        };
+        Self { first: 0, last }
+    }
 
     /// `number` alone.
     pub(crate) fn single(number: u128) -> Self {
@@ -44,20 +50,14 @@ impl Span {
     }
 }
 
-/// A set of fewer than 2^128 numbers. Finding the lowest or highest member, adding and removing a number cost O(log intervals).
+/// A set of numbers. Finding the lowest or highest member, adding and removing a number cost O(log intervals).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct IntervalSet {
     /// First number of each interval to its last; intervals neither overlap nor touch.
     intervals: BTreeMap<u128, u128>,
-    count: u128,
 }
 
 impl IntervalSet {
-    /// How many numbers are in the set.
-    pub(crate) fn count(&self) -> u128 {
-        self.count
-    }
-
     /// Lowest member.
     pub(crate) fn first(&self) -> Option<u128> {
         self.intervals.first_key_value().map(|(&first, _)| first)
@@ -85,6 +85,23 @@ impl IntervalSet {
         found.filter_map(move |(&first, &last)| Span { first, last }.intersection(span))
     }
 
+    /// The numbers of `span` that are no members, as intervals, ascending.
+    pub(crate) fn gaps(&self, span: Span) -> impl Iterator<Item = Span> {
+        let ends = self.overlapping(span).map(Some).chain([None]);
+        let mut next = Some(span.first);
+        ends.filter_map(move |member| {
+            let first = next?;
+            let before = match member {
+                Some(member) => {
+                    next = member.last.checked_add(1);
+                    member.first.checked_sub(1)?
+                }
+                None => span.last,
+            };
+            (first <= before).then_some(Span { first, last: before })
+        })
+    }
+
     /// Adds every number of `span`; those already there stay.
     pub(crate) fn insert(&mut self, span: Span) {
         let mut merged = span;
@@ -94,11 +111,9 @@ impl IntervalSet {
                 break;
             }
             self.intervals.remove(&first);
-            self.count -= Span { first, last }.count();
             merged = Span { first: merged.first.min(first), last: merged.last.max(last) };
         }
         self.intervals.insert(merged.first, merged.last);
-        self.count += merged.count();
     }
 
     /// Takes every number of `span` out; those not there are ignored.
@@ -108,20 +123,13 @@ impl IntervalSet {
                 break;
             }
             self.intervals.remove(&first);
-            self.count -= Span { first, last }.count();
             if last > span.last {
-                self.keep(Span { first: span.last + 1, last });
+                self.intervals.insert(span.last + 1, last);
             }
             if first < span.first {
-                self.keep(Span { first, last: span.first - 1 });
+                self.intervals.insert(first, span.first - 1);
                 break;
             }
         }
-    }
-
-    /// Puts back what is left of an interval after a removal; it touches no other.
-    fn keep(&mut self, rest: Span) {
-        self.intervals.insert(rest.first, rest.last);
-        self.count += rest.count();
     }
 }

@@ -1,13 +1,11 @@
 //! Who holds an address.
 
-use std::borrow::Borrow;
-use std::cmp::Ordering;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Kind of an owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OwnerKind {
     /// A Gateway.
     Gateway,
@@ -16,7 +14,7 @@ pub enum OwnerKind {
 }
 
 /// What stays the same when an owner is deleted and created again.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OwnerId {
     /// Gateway or Service.
     pub kind: OwnerKind,
@@ -72,34 +70,4 @@ pub struct Conflict {
     pub holder: Arc<Owner>,
     /// The owner that does not get it.
     pub refused: Arc<Owner>,
-}
-
-/// An owner as a map key that is found by its [`OwnerId`], so that claims and map share one copy of the names.
-#[derive(Clone, Debug)]
-pub(crate) struct Holder(pub(crate) Arc<Owner>);
-
-impl Borrow<OwnerId> for Holder {
-    fn borrow(&self) -> &OwnerId {
-        &self.0.id
-    }
-}
-
-impl PartialEq for Holder {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.id == other.0.id
-    }
-}
-
-impl Eq for Holder {}
-
-impl PartialOrd for Holder {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Holder {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.id.cmp(&other.0.id)
-    }
 }

@@ -2,11 +2,16 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use crate::configmap::KeyError;
+use crate::access::Access;
 use crate::family::{Family, PerFamily, number};
 use crate::interval::{IntervalSet, Span};
 use crate::ordinal::Numbering;
+
+mod spec;
+
+pub use spec::{FieldError, PoolProblem, PoolSpec};
 
 /// Whose Services and Gateways a pool serves.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,39 +92,60 @@ impl Ranges {
     }
 }
 
+/// Where a pool is declared, and whom it serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PoolSource {
+    /// A key of the address ConfigMap; it serves its scope.
+    Key(PoolKey),
+    /// An `IPAddressPool`.
+    Object(Access),
+}
+
 /// A named set of addresses to give to Services and Gateways.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {
-    /// The key it comes from, which is also its name.
-    pub key: PoolKey,
+    /// Its name: the ConfigMap key, or the name of the `IPAddressPool`.
+    pub name: Arc<str>,
+    /// Where it is declared, and whom it serves.
+    pub source: PoolSource,
     /// Its addresses.
     pub ranges: Ranges,
+    /// Addresses that are never given, wherever they lie.
+    pub reserved: Ranges,
     /// Which free address is given next.
     pub order: Order,
     /// Leave out IPv4 addresses that end in .0 or .255 (the rule, and the field name, that MetalLB users know).
     pub avoid_buggy_ips: bool,
-    /// Why nothing can be given from this pool. A broken key still comes first in the order of pools, so it is kept, with no
-    /// addresses, rather than dropped: an owner must not silently get an address from another pool.
-    pub problem: Option<KeyError>,
+    /// Give addresses to owners that ask for none in particular. Else only to those who name the pool or an address.
+    pub auto_assign: bool,
+    /// How long a released address rests; `None` or 0: it is free at once.
+    pub reuse_after_secs: Option<u64>,
+    /// Why nothing can be given from this pool. It is kept, with no addresses, rather than dropped: a broken key still comes
+    /// first in the order of pools, and an owner must not silently get an address from another one.
+    pub problem: Option<PoolProblem>,
 }
 
 impl Pool {
-    /// The name of the pool: its key.
-    pub fn name(&self) -> String {
-        self.key.to_string()
-    }
-
     /// How many addresses of `family` can be given, used ones included.
     pub fn capacity(&self, family: Family) -> u128 {
-        let numbering = self.numbering(family);
-        self.ranges.of(family).spans().filter_map(|span| numbering.ordinals(span)).map(Span::count).sum()
+        self.assignable(family).map(Span::count).sum()
     }
 
     /// Whether `address` is one that this pool can give.
     pub fn contains(&self, address: IpAddr) -> bool {
         let number = number(address);
         let family = Family::of(address);
-        self.ranges.of(family).contains(number) && self.numbering(family).ordinal(number).is_some()
+        self.ranges.of(family).contains(number)
+            && !self.reserved.of(family).contains(number)
+            && self.numbering(family).ordinal(number).is_some()
+    }
+
+    /// Ordinals of the addresses of `family` that can be given, ascending.
+    pub(crate) fn assignable(&self, family: Family) -> impl Iterator<Item = Span> {
+        let numbering = self.numbering(family);
+        let reserved = self.reserved.of(family);
+        let spans = self.ranges.of(family).spans().flat_map(|span| reserved.gaps(span));
+        spans.filter_map(move |span| numbering.ordinals(span))
     }
 
     /// How the free addresses of `family` are numbered.

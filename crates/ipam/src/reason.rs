@@ -4,9 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::configmap::KeyError;
 use crate::family::Family;
 use crate::owner::Owner;
+use crate::pool::PoolProblem;
+use crate::sharing::Protocol;
 
 /// Why an address must not become a VIP, whatever the pools say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,16 +36,16 @@ impl fmt::Display for ReservedWhy {
 /// Why a request cannot be met, or only in part. The text can stand in a condition or event as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
-    /// No key serves the namespace.
+    /// No pool serves the owner.
     #[error(
         "no address range serves namespace {namespace}: add key cidr-{namespace}, cidr-global, range-{namespace} or \
-         range-global to the address ConfigMap"
+         range-global to the address ConfigMap, or an IPAddressPool"
     )]
     NoPool {
         /// The owner's namespace.
         namespace: String,
     },
-    /// The pool asked for does not exist, or not for this namespace.
+    /// The pool asked for does not exist, or not for this owner.
     #[error("namespace {namespace} has no pool {pool}: ask for one that serves it, or for none")]
     PoolUnknown {
         /// The name asked for.
@@ -52,13 +53,13 @@ pub enum Reason {
         /// The owner's namespace.
         namespace: String,
     },
-    /// The key that decides is broken.
-    #[error("nothing can be given from pool {key}, because its value is wrong: {problem}")]
+    /// The pool that decides is broken.
+    #[error("nothing can be given from pool {pool}, because {problem}")]
     PoolInvalid {
-        /// The ConfigMap key.
-        key: Arc<str>,
+        /// The pool.
+        pool: Arc<str>,
         /// What is wrong with it.
-        problem: KeyError,
+        problem: PoolProblem,
     },
     /// All addresses of that family are taken or reserved.
     #[error(
@@ -82,6 +83,15 @@ pub enum Reason {
         pool: Arc<str>,
         /// The family asked for.
         family: Family,
+    },
+    /// Several pools serve the owner, and none of them can give.
+    #[error(
+        "no pool has an address for this owner: {}",
+        tried.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    PoolsExhausted {
+        /// Why each of them cannot, in the order in which they were tried; never fewer than two.
+        tried: Vec<Reason>,
     },
     /// The address asked for belongs to another owner.
     #[error("{address} is held by {owner}: ask for another address, or delete that owner")]
@@ -115,6 +125,14 @@ pub enum Reason {
         /// The address asked for.
         address: IpAddr,
     },
+    /// The address asked for is kept back by its pool.
+    #[error("{address} is never given, because pool {pool} reserves it: ask for another address")]
+    AddressKeptBack {
+        /// The address asked for.
+        address: IpAddr,
+        /// The pool whose `spec.reserved` has it.
+        pool: Arc<str>,
+    },
     /// The address asked for is used by the cluster itself.
     #[error("{address} cannot be given, because it is {why}: ask for another address")]
     AddressReserved {
@@ -132,6 +150,70 @@ pub enum Reason {
         address: IpAddr,
         /// The families of the owner, as text.
         families: String,
+    },
+    /// The holder has no sharing key, or another one.
+    #[error(
+        "{address} is held by {by}, whose sharing key differs: set the same key on both, or ask for another address"
+    )]
+    SharingKeyDiffers {
+        /// The address.
+        address: IpAddr,
+        /// Who holds it.
+        by: Arc<Owner>,
+    },
+    /// How the holder shares is not known yet, because it has not asked since the start.
+    #[error(
+        "{address} is held by {by}, of which it is not known yet how it shares: wait, this is tried again by itself"
+    )]
+    SharingUnknown {
+        /// The address.
+        address: IpAddr,
+        /// Who holds it.
+        by: Arc<Owner>,
+    },
+    /// The holder is of another namespace, and this owner does not share across namespaces.
+    #[error(
+        "{address} is held by {by} of another namespace: let both share across namespaces under one key, or ask for \
+         another address"
+    )]
+    NamespaceDiffers {
+        /// The address.
+        address: IpAddr,
+        /// Who holds it.
+        by: Arc<Owner>,
+    },
+    /// The holder serves a port that this owner serves too.
+    #[error(
+        "{protocol} port {port} of {address} is served by {by}: change one of the ports, or ask for another address"
+    )]
+    PortTaken {
+        /// The address.
+        address: IpAddr,
+        /// Protocol of the port.
+        protocol: Protocol,
+        /// The port, the first that both have.
+        port: u16,
+        /// Who serves it.
+        by: Arc<Owner>,
+    },
+    /// The two are not served by the same nodes.
+    #[error(
+        "{address} is held by {by}, which other nodes serve: set external traffic policy Cluster on both, or Local with \
+         the same selector, or ask for another address"
+    )]
+    BackendDiffers {
+        /// The address.
+        address: IpAddr,
+        /// Who holds it.
+        by: Arc<Owner>,
+    },
+    /// The owner holds the address with others, and by an edit of its own no longer fits to them.
+    #[error("{why}; {address} stays with those who share it")]
+    Forfeited {
+        /// The address, which this owner must give up: [`crate::Allocator::forget`] it.
+        address: IpAddr,
+        /// Why it does not fit.
+        why: Box<Reason>,
     },
 }
 
@@ -159,6 +241,19 @@ impl Reason {
             Self::AddressAvoided { .. } => "AddressAvoided",
             Self::AddressReserved { .. } => "AddressReserved",
             Self::AddressNotWanted { .. } => "AddressNotWanted",
+            Self::PoolsExhausted { .. } => "PoolsExhausted",
+            Self::AddressKeptBack { .. } => "AddressKeptBack",
+            Self::SharingKeyDiffers { .. } => "SharingKeyDiffers",
+            Self::SharingUnknown { .. } => "SharingUnknown",
+            Self::NamespaceDiffers { .. } => "NamespaceDiffers",
+            Self::PortTaken { .. } => "PortTaken",
+            Self::BackendDiffers { .. } => "BackendDiffers",
+            Self::Forfeited { why, .. } => why.code(),
         }
+    }
+
+    /// The address that the owner holds and must give up, because it no longer fits to those who share it.
+    pub fn forfeits(&self) -> Option<IpAddr> {
+        if let Self::Forfeited { address, .. } = self { Some(*address) } else { None }
     }
 }

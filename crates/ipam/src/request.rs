@@ -1,23 +1,25 @@
 //! What an owner asks for, and what it gets.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::family::Family;
 use crate::owner::{Claim, Owner};
 use crate::reason::{Reason, ReservedWhy};
+use crate::sharing::Sharing;
 
 /// Which address families an owner wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Families {
-    /// One address. Without a family: what the owner holds, else IPv4 if the pool has any, else IPv6. Also right for a
-    /// PreferDualStack Service whose `spec.ipFamilies` has one entry: the cluster is single-stack.
+    /// One address. Without a family: what the owner holds, else of the first pool that can give, IPv4 if that has any, else
+    /// IPv6. Also right for a PreferDualStack Service whose `spec.ipFamilies` has one entry: the cluster is single-stack.
     Single(Option<Family>),
     /// This family and then the other; one of the two is enough (PreferDualStack).
     Prefer(Family),
     /// This family and then the other; both or nothing (RequireDualStack).
     Require(Family),
-    /// One of each family that the pool has; one of the two is enough (Gateways).
+    /// One of each family that the pools have; one of the two is enough (Gateways).
     EachAvailable,
 }
 
@@ -26,14 +28,37 @@ pub enum Families {
 pub struct Request {
     /// Who asks.
     pub owner: Owner,
+    /// The owner's labels, for pools that select owners by them.
+    pub labels: BTreeMap<String, String>,
+    /// The labels of its namespace.
+    pub namespace_labels: BTreeMap<String, String>,
     /// Which families.
     pub families: Families,
     /// Addresses asked for by value (`spec.loadBalancerIP`, `spec.addresses`). With [`Families::EachAvailable`] these and
-    /// no others; with the rest at most one of each wanted family, and the family not named is filled from the pool. All
-    /// of them or none.
+    /// no others; with the rest at most one of each wanted family, and the family not named is chosen. All of them or none.
     pub addresses: Vec<IpAddr>,
-    /// Name of the pool to take from; `None` for the first key that is present.
+    /// Name of the pool to take from; `None` to choose by the order of pools.
     pub pool: Option<String>,
+    /// With whom the owner would share its addresses; `None` for nobody.
+    pub sharing: Option<Sharing>,
+    /// When the owner was created, in seconds since 1970. Owners that wait are served in this order.
+    pub since_secs: u64,
+}
+
+impl Request {
+    /// A request of `owner` for one address of any family and pool.
+    pub fn new(owner: Owner) -> Self {
+        Self {
+            owner,
+            labels: BTreeMap::new(),
+            namespace_labels: BTreeMap::new(),
+            families: Families::Single(None),
+            addresses: Vec::new(),
+            pool: None,
+            sharing: None,
+            since_secs: 0,
+        }
+    }
 }
 
 /// How a claim stands to what was there before the request.
@@ -73,4 +98,42 @@ pub struct Assignment {
     pub surplus: Vec<Claim>,
     /// Why a family that would be welcome is missing.
     pub partial: Option<Reason>,
+}
+
+/// An address that its owner no longer holds, and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Freed {
+    /// The claim that ended.
+    pub claim: Claim,
+    /// What becomes of the address.
+    pub then: Then,
+}
+
+/// What becomes of an address that an owner gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Anybody may get it. The ledger's entry goes.
+    Free,
+    /// It rests. The ledger keeps the entry, with the owner and the time of release, until [`crate::Allocator::expire`]
+    /// names the address or a claim takes it.
+    Rests {
+        /// When it was released, in seconds since 1970: what the ledger says, and
+        /// [`crate::Allocator::observe_released`] is told.
+        released_at_secs: u64,
+    },
+    /// Others still hold it.
+    Shared,
+}
+
+/// A released address that is held back for the owner it had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// The address.
+    pub address: IpAddr,
+    /// Who held it last.
+    pub owner: crate::owner::OwnerId,
+    /// Name of the pool it was taken from.
+    pub pool: Arc<str>,
+    /// When it was released, in seconds since 1970.
+    pub released_at_secs: u64,
 }

@@ -2,18 +2,24 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use keryx_api::Protocol;
 
-use crate::group::{Fitness, Group, Placement};
+use crate::group::Group;
 use crate::nodes::Nodes;
-use crate::{Family, NodeName, ObjectName, Reason, TrafficPolicy};
+use crate::placement::{Fitness, Placement};
+use crate::{Family, NodeName, ObjectName, Owner, Reason, TrafficPolicy};
 
 /// What stands behind the plan's decision for one group. Made on demand: kept for all groups it would be a table of
 /// groups times nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupExplanation {
-    /// Every port, once per family of the group's addresses.
+    /// Who holds the group's addresses, best right first.
+    pub owners: Vec<Owner>,
+    /// The key by which these share addresses; `None` for an owner that shares with nobody.
+    pub sharing_key: Option<String>,
+    /// Every port, once for each owner and family. Where two owners claim one port of an address, it is the first's.
     pub ports: Vec<PortEndpoints>,
     /// Every Node: first the candidates, the announcer at their head and the rest in the order in which they would
     /// take over, then the others by name.
@@ -23,6 +29,10 @@ pub struct GroupExplanation {
 /// The endpoints that count for one port in one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortEndpoints {
+    /// Whose port it is.
+    pub owner: Owner,
+    /// The addresses on which it is this owner's.
+    pub addresses: Vec<IpAddr>,
     /// Address family.
     pub family: Family,
     /// Transport protocol.
@@ -51,7 +61,7 @@ pub struct Candidate {
 }
 
 impl GroupExplanation {
-    pub(crate) fn new(group: &Group, nodes: &Nodes) -> Self {
+    pub(crate) fn new(group: &Group, owners: Vec<Owner>, sharing_key: Option<String>, nodes: &Nodes) -> Self {
         let placement = Placement::new(group, nodes);
         let standings = nodes.standings();
         let mut ranked: Vec<(Reverse<Option<Fitness>>, usize)> =
@@ -62,6 +72,8 @@ impl GroupExplanation {
             Candidate { node: node.clone(), reason: placement.why_not(node) }
         });
         let ports = group.ports.iter().map(|port| PortEndpoints {
+            owner: port.owner.clone(),
+            addresses: port.addresses.to_vec(),
             family: port.family,
             protocol: port.protocol,
             port: port.port,
@@ -71,6 +83,6 @@ impl GroupExplanation {
             without_node: port.endpoints.without_node,
             terminating: port.endpoints.terminating,
         });
-        Self { ports: ports.collect(), nodes: nodes.collect() }
+        Self { owners, sharing_key, ports: ports.collect(), nodes: nodes.collect() }
     }
 }

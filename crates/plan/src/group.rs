@@ -1,173 +1,235 @@
-//! The decision for one group: which node announces it.
+//! What a group is made of: its owners, their addresses, and the ports behind these.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use keryx_api::Protocol;
-use keryx_api::exposure::{AnnounceFrom, AnnouncePolicy, WithoutEndpoints};
+use keryx_api::exposure::{AnnounceFrom, AnnouncePolicy, Exposure, ServedBy, WithoutEndpoints};
+use keryx_api::ledger::OwnerKind;
 
 use crate::endpoints::Endpoints;
-use crate::nodes::Nodes;
-use crate::{Family, GroupKey, NodeName, ObjectName, Owner, Reason, TrafficPolicy, rendezvous};
+use crate::service::ServiceFacts;
+use crate::{Family, GroupKey, Index, ObjectName, Owner, OwnerKey, Reason, StatusPart, TrafficPolicy};
 
-/// One owner's addresses and what is behind them.
+/// Addresses that one node announces together, and what is behind them. Owners that share an address are of one group,
+/// so a group is the addresses of one owner, or of several that hang together by addresses that they share.
+///
+/// Owners of one group may differ in policy. Then
+/// - a node needs a local endpoint only if every owner asks for one; else an owner that is content with any node would
+///   go dark for the sake of another. A node with a local endpoint still comes before one without;
+/// - an address without endpoints is announced all the same if any of its own owners says `Refuse`.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) key: GroupKey,
-    pub(crate) owner: Owner,
-    pub(crate) announce: AnnouncePolicy,
-    /// Addresses that the owner keeps.
-    pub(crate) addresses: BTreeSet<IpAddr>,
-    /// Addresses that it has but does not get.
-    pub(crate) refused: BTreeMap<IpAddr, Reason>,
-    /// Every port, once for each family of `addresses`.
+    /// Every owner, best right first.
+    pub(crate) members: Vec<OwnerKey>,
+    pub(crate) announce_from: AnnounceFrom,
+    /// Addresses that its owners keep.
+    pub(crate) vips: BTreeMap<IpAddr, Vip>,
+    /// Addresses that an owner has but does not get.
+    pub(crate) refused: Vec<RefusedAddress>,
+    /// Every port, once for each owner and family. If two owners claim one port of an address, it is the first's.
     pub(crate) ports: Vec<GroupPort>,
 }
 
-/// One port in one family.
+/// One address of a group.
+#[derive(Debug, Default)]
+pub(crate) struct Vip {
+    /// Who shares it, best right first.
+    pub(crate) owners: Vec<Owner>,
+    pub(crate) claimed_ports: BTreeSet<(Protocol, u16)>,
+    pub(crate) without_endpoints: WithoutEndpoints,
+}
+
+/// An address that a member does not get.
+#[derive(Debug)]
+pub(crate) struct RefusedAddress {
+    pub(crate) member: OwnerKey,
+    pub(crate) owner: Owner,
+    pub(crate) address: IpAddr,
+    pub(crate) reason: Reason,
+}
+
+/// One port of one owner in one family.
 #[derive(Debug)]
 pub(crate) struct GroupPort {
+    pub(crate) owner: Owner,
     pub(crate) family: Family,
     pub(crate) protocol: Protocol,
     pub(crate) port: u16,
+    /// The addresses on which the port is this owner's; at least one.
+    pub(crate) addresses: Box<[IpAddr]>,
     /// The Service whose endpoints serve it; `None` for the anchor's.
     pub(crate) service: Option<ObjectName>,
     pub(crate) policy: TrafficPolicy,
     pub(crate) endpoints: Endpoints,
 }
 
-impl GroupPort {
-    fn is_covered_by(&self, node: &NodeName) -> bool {
-        match self.policy {
-            TrafficPolicy::Cluster => self.endpoints.exist(),
-            TrafficPolicy::Local => self.endpoints.nodes.contains(node),
+/// What one owner brings into its group.
+struct Member<'a> {
+    owner: Owner,
+    announce: AnnouncePolicy,
+    claimed: &'a [IpAddr],
+    half_assigned: &'a [(IpAddr, StatusPart)],
+    ports: Vec<MemberPort>,
+}
+
+struct MemberPort {
+    protocol: Protocol,
+    port: u16,
+    service: Option<ObjectName>,
+}
+
+impl Index {
+    /// The group that `owner` is in; `None` if there is no such owner.
+    pub(crate) fn group(&self, owner: &OwnerKey) -> Option<Group> {
+        let members: Vec<OwnerKey> = self.members(owner).into_iter().map(|claimant| claimant.owner).collect();
+        let mut group = Group {
+            key: GroupKey(members.first()?.clone()),
+            members: Vec::new(),
+            announce_from: AnnounceFrom::LocalEndpoints,
+            vips: BTreeMap::new(),
+            refused: Vec::new(),
+            ports: Vec::new(),
+        };
+        for key in &members {
+            self.join(&mut group, key, self.member(key)?);
+        }
+        Some(Group { members, ..group })
+    }
+
+    fn member(&self, key: &OwnerKey) -> Option<Member<'_>> {
+        match key {
+            OwnerKey::Exposure(name) => self.exposures.get(name).map(gateway),
+            OwnerKey::Service(name) => self.services.get(name).map(|facts| plain_service(name, facts)),
+        }
+    }
+
+    /// Adds an owner to its group, after all those with a better right.
+    fn join(&self, group: &mut Group, key: &OwnerKey, member: Member<'_>) {
+        if member.announce.announce_from == AnnounceFrom::AnyNode {
+            group.announce_from = AnnounceFrom::AnyNode;
+        }
+        let mut kept = BTreeSet::new();
+        for &address in member.claimed {
+            match self.why_refused(address, key) {
+                Some(reason) => group.refuse(key, &member.owner, address, reason),
+                None => {
+                    kept.insert(address);
+                }
+            }
+        }
+        for &(address, missing_from) in member.half_assigned {
+            group.refuse(key, &member.owner, address, Reason::NotAssigned { missing_from });
+        }
+        for &address in &kept {
+            let vip = group.vips.entry(address).or_default();
+            vip.owners.push(member.owner.clone());
+            if member.announce.without_endpoints == WithoutEndpoints::Refuse {
+                vip.without_endpoints = WithoutEndpoints::Refuse;
+            }
+        }
+        let families: BTreeSet<Family> = kept.iter().map(|address| Family::of(*address)).collect();
+        for family in families {
+            for port in &member.ports {
+                let of_family = kept.iter().filter(|address| Family::of(**address) == family);
+                let addresses: Box<[IpAddr]> =
+                    of_family.copied().filter(|address| group.claim_port(*address, port)).collect();
+                if !addresses.is_empty() {
+                    group.ports.push(self.port(&member.owner, family, port, addresses));
+                }
+            }
+        }
+    }
+
+    fn why_refused(&self, address: IpAddr, owner: &OwnerKey) -> Option<Reason> {
+        if let Some(node) = self.nodes.with_address(address) {
+            return Some(Reason::NodeAddress { node: node.clone() });
+        }
+        let other = self.owner(self.better_claimant(address, owner)?)?;
+        Some(Reason::DuplicateClaim { other })
+    }
+
+    /// One port of a group. A clone that is not there yet, or lacks the port, has no endpoints; so has the anchor.
+    fn port(&self, owner: &Owner, family: Family, port: &MemberPort, addresses: Box<[IpAddr]>) -> GroupPort {
+        let facts = port.service.as_ref().and_then(|service| self.services.get(service));
+        let policy = facts.map(|facts| facts.policy).unwrap_or_default();
+        let ports = facts.map(|facts| &*facts.ports).unwrap_or_default();
+        let facts = ports.iter().find(|facts| facts.protocol == port.protocol && facts.port == port.port);
+        let endpoints = port.service.as_ref().zip(facts);
+        let endpoints = endpoints
+            .map(|(service, facts)| Endpoints::choose(self.slices_of(service), family, facts, policy));
+        GroupPort {
+            owner: owner.clone(),
+            family,
+            protocol: port.protocol,
+            port: port.port,
+            addresses,
+            service: port.service.clone(),
+            policy,
+            endpoints: endpoints.unwrap_or_default(),
+        }
+    }
+
+    /// Who an owner is, for people.
+    pub(crate) fn owner(&self, key: &OwnerKey) -> Option<Owner> {
+        match key {
+            OwnerKey::Exposure(name) => self.exposures.get(name).map(owner_of),
+            OwnerKey::Service(name) => Some(Owner { kind: OwnerKind::Service, name: name.clone() }),
         }
     }
 }
 
 impl Group {
-    /// The ports that its owner claims on each address.
-    pub(crate) fn claimed_ports(&self) -> BTreeSet<(Protocol, u16)> {
-        self.ports.iter().map(|port| (port.protocol, port.port)).collect()
+    fn refuse(&mut self, member: &OwnerKey, owner: &Owner, address: IpAddr, reason: Reason) {
+        let refused = RefusedAddress { member: member.clone(), owner: owner.clone(), address, reason };
+        self.refused.push(refused);
     }
 
-    fn has_endpoints(&self, family: Family) -> bool {
-        self.ports.iter().any(|port| port.family == family && port.endpoints.exist())
+    /// True if no owner with a better right has the port on this address.
+    fn claim_port(&mut self, address: IpAddr, port: &MemberPort) -> bool {
+        self.vips.entry(address).or_default().claimed_ports.insert((port.protocol, port.port))
     }
 }
 
-/// How fit a node is, best last: by ports covered, then by an endpoint of its own, then by the rendezvous score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Fitness {
-    covered: usize,
-    local: bool,
-    score: u64,
+fn gateway(exposure: &Exposure) -> Member<'_> {
+    let ports = exposure.ports.iter().map(|exposed| MemberPort {
+        protocol: exposed.protocol,
+        port: exposed.port,
+        service: match &exposed.served_by {
+            ServedBy::Clone { namespace, name } => Some(ObjectName::new(namespace, name)),
+            ServedBy::Anchor => None,
+        },
+    });
+    Member {
+        owner: owner_of(exposure),
+        announce: exposure.announce,
+        claimed: &exposure.addresses,
+        half_assigned: &[],
+        ports: ports.collect(),
+    }
 }
 
-/// A group laid out over the nodes. A node is known by its place in [`Nodes::standings`].
-#[derive(Debug)]
-pub(crate) struct Placement<'a> {
-    group: &'a Group,
-    nodes: &'a Nodes,
-    group_id: u64,
-    /// Some port has an endpoint somewhere.
-    endpoints_exist: bool,
-    /// Some endpoint has a node name.
-    endpoints_have_nodes: bool,
-    /// Ports that any node covers.
-    covered_by_all: usize,
-    /// For each node with an endpoint of its own, the number of ports that it covers beyond those.
-    local: Vec<Option<usize>>,
-    holder: Option<(usize, Fitness)>,
+fn plain_service<'a>(name: &ObjectName, facts: &'a ServiceFacts) -> Member<'a> {
+    let announce_from = match facts.policy {
+        TrafficPolicy::Cluster => AnnounceFrom::AnyNode,
+        TrafficPolicy::Local => AnnounceFrom::LocalEndpoints,
+    };
+    let ports = facts.ports.iter().map(|port| MemberPort {
+        protocol: port.protocol,
+        port: port.port,
+        service: Some(name.clone()),
+    });
+    Member {
+        owner: Owner { kind: OwnerKind::Service, name: name.clone() },
+        announce: AnnouncePolicy { announce_from, without_endpoints: WithoutEndpoints::Withdraw },
+        claimed: &facts.assigned,
+        half_assigned: &facts.half_assigned,
+        ports: ports.collect(),
+    }
 }
 
-impl<'a> Placement<'a> {
-    pub(crate) fn new(group: &'a Group, nodes: &'a Nodes) -> Self {
-        let mut local = vec![None; nodes.standings().len()];
-        let mut covered_by_all = 0;
-        for port in &group.ports {
-            let beyond = match port.policy {
-                TrafficPolicy::Cluster => 0,
-                TrafficPolicy::Local => 1,
-            };
-            covered_by_all += usize::from(port.policy == TrafficPolicy::Cluster && port.endpoints.exist());
-            for place in port.endpoints.nodes.iter().filter_map(|node| nodes.place(node)) {
-                *local[place].get_or_insert(0) += beyond;
-            }
-        }
-        let mut placement = Self {
-            group,
-            nodes,
-            group_id: rendezvous::group_id(&group.key),
-            endpoints_exist: group.ports.iter().any(|port| port.endpoints.exist()),
-            endpoints_have_nodes: group.ports.iter().any(|port| !port.endpoints.nodes.is_empty()),
-            covered_by_all,
-            local,
-            holder: None,
-        };
-        for place in 0..nodes.standings().len() {
-            if let Ok(fitness) = placement.fitness(place)
-                && placement.holder.is_none_or(|(_, best)| fitness > best)
-            {
-                placement.holder = Some((place, fitness));
-            }
-        }
-        placement
-    }
-
-    /// How fit the node is to announce the group, or why it may not.
-    pub(crate) fn fitness(&self, place: usize) -> Result<Fitness, Reason> {
-        let standing = &self.nodes.standings()[place];
-        if let Some(obstacle) = &standing.obstacle {
-            return Err(obstacle.clone());
-        }
-        let local = self.local[place].is_some();
-        let covered = self.covered_by_all + self.local[place].unwrap_or(0);
-        if self.endpoints_exist {
-            // Endpoints without a node name could be anywhere: if there are only such, none can be asked to be local.
-            let local_required = self.group.announce.announce_from == AnnounceFrom::LocalEndpoints
-                && self.endpoints_have_nodes;
-            if covered == 0 || (local_required && !local) {
-                return Err(Reason::NoLocalEndpoint);
-            }
-        } else if self.group.announce.without_endpoints == WithoutEndpoints::Withdraw {
-            return Err(Reason::NoEndpoints);
-        }
-        Ok(Fitness { covered, local, score: rendezvous::score(self.group_id, standing.id) })
-    }
-
-    /// The node that announces the group's addresses of a family, or why none does.
-    pub(crate) fn announcer(&self, family: Family) -> Result<&'a NodeName, Reason> {
-        let has_endpoints = self.group.has_endpoints(family);
-        if !has_endpoints && self.group.announce.without_endpoints == WithoutEndpoints::Withdraw {
-            return Err(Reason::NoEndpoints);
-        }
-        let Some((holder, _)) = self.holder else {
-            let any_eligible = self.nodes.standings().iter().any(|standing| standing.obstacle.is_none());
-            return Err(if any_eligible { Reason::NoEndpointOnEligibleNode } else { Reason::NoEligibleNode });
-        };
-        let holder = &self.nodes.standings()[holder].name;
-        let mut ports = self.group.ports.iter().filter(|port| port.family == family);
-        if has_endpoints && !ports.any(|port| port.is_covered_by(holder)) {
-            return Err(Reason::HolderLacksEndpoint { node: holder.clone() });
-        }
-        Ok(holder)
-    }
-
-    /// Why a node does not announce the group; `None` for the holder.
-    pub(crate) fn why_not(&self, node: &NodeName) -> Option<Reason> {
-        let Some(place) = self.nodes.place(node) else { return Some(Reason::NodeUnknown) };
-        let covered = match self.fitness(place) {
-            Ok(fitness) => fitness.covered,
-            Err(reason) => return Some(reason),
-        };
-        let (holder, best) = self.holder?;
-        if holder == place {
-            None
-        } else if covered < best.covered {
-            Some(Reason::CoversFewerPorts { covered, best: best.covered })
-        } else {
-            Some(Reason::HolderIs { node: self.nodes.standings()[holder].name.clone() })
-        }
-    }
+fn owner_of(exposure: &Exposure) -> Owner {
+    let name = ObjectName::new(&exposure.gateway.namespace, &exposure.gateway.name);
+    Owner { kind: OwnerKind::Gateway, name }
 }

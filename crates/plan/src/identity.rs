@@ -73,21 +73,32 @@ impl fmt::Display for Owner {
     }
 }
 
-/// Key of a group: VIPs that one node announces together. The same on every node, for as long as the owner lives.
+/// Key of one owner of addresses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum GroupKey {
-    /// A Gateway's addresses, by the name of its exposure ConfigMap. That name, and not the Gateway's, because the
-    /// exposure of a Gateway that was deleted can stand for a moment beside that of its successor of the same name.
+pub enum OwnerKey {
+    /// A Gateway, by the name of its exposure ConfigMap. That name, and not the Gateway's, because the exposure of a
+    /// Gateway that was deleted can stand for a moment beside that of its successor of the same name.
     Exposure(Arc<str>),
-    /// A plain Service's addresses.
+    /// A plain Service.
     Service(ObjectName),
 }
 
-impl fmt::Display for GroupKey {
+impl fmt::Display for OwnerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exposure(name) => write!(f, "exposure/{name}"),
             Self::Service(name) => write!(f, "service/{name}"),
         }
+    }
+}
+
+/// Key of a group, VIPs that one node announces together: the key of that owner in it which has the best right. So it
+/// is the same on every node, and stays for as long as that owner does and none with a better right joins.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupKey(pub OwnerKey);
+
+impl fmt::Display for GroupKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }

@@ -1,4 +1,4 @@
-//! The cluster as the plan sees it, and which groups each change touches.
+//! The cluster as the plan sees it, and which owners each change touches.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::nodes::Nodes;
 use crate::relation::Relation;
 use crate::service::ServiceFacts;
 use crate::update::Planned;
-use crate::{GroupKey, NodeName, ObjectName};
+use crate::{NodeName, ObjectName, OwnerKey};
 
 /// Everything that decides, fed by watches: `apply_*` for an object that is there, `delete_*` for one that went,
 /// `reset_*` with the full list after a watch was down, since what vanished meanwhile yields no delete. Any order of
@@ -29,8 +29,8 @@ pub struct Index {
     exposures_of: Relation<ObjectName, Arc<str>>,
     pub(crate) nodes: Nodes,
     pub(crate) claims: Claims,
-    /// Groups to compute anew.
-    pub(crate) dirty: BTreeSet<GroupKey>,
+    /// Owners whose groups are to be computed anew.
+    pub(crate) dirty: BTreeSet<OwnerKey>,
     pub(crate) planned: Planned,
 }
 
@@ -150,16 +150,16 @@ impl Index {
         if self.services.get(&name) == new.as_ref() {
             return;
         }
-        let group = GroupKey::Service(name.clone());
+        let owner = OwnerKey::Service(name.clone());
         if let Some(old) = self.services.remove(&name) {
-            self.release(old.assigned, &Claimant::service(old.created_secs, group.clone()));
+            self.release(old.assigned, &Claimant::service(old.created_secs, owner.clone()));
         }
         if let Some(new) = new {
-            let claimant = Claimant::service(new.created_secs, group.clone());
+            let claimant = Claimant::service(new.created_secs, owner.clone());
             self.claim(new.assigned.iter().copied(), &claimant);
             self.services.insert(name.clone(), new);
         }
-        self.dirty.insert(group);
+        self.dirty.insert(owner);
         self.mark_gateways_of(&name);
     }
 
@@ -182,8 +182,8 @@ impl Index {
         if self.exposures.get(&name) == new {
             return;
         }
-        let group = GroupKey::Exposure(name.clone());
-        let claimant = Claimant::exposure(group.clone());
+        let owner = OwnerKey::Exposure(name.clone());
+        let claimant = Claimant::exposure(owner.clone());
         if let Some(old) = self.exposures.remove(&name) {
             for clone in clones(&old) {
                 self.exposures_of.remove(clone, name.clone());
@@ -197,7 +197,7 @@ impl Index {
             self.claim(new.addresses.iter().copied(), &claimant);
             self.exposures.insert(name, new.clone());
         }
-        self.dirty.insert(group);
+        self.dirty.insert(owner);
     }
 
     fn claim(&mut self, addresses: impl IntoIterator<Item = IpAddr>, claimant: &Claimant) {
@@ -214,20 +214,21 @@ impl Index {
         }
     }
 
-    /// Marks the groups that rest on the endpoints of a Service. Most Services of a cluster are of no group.
+    /// Marks the owners that rest on the endpoints of a Service. Most Services of a cluster serve no owner.
     fn mark_owners_of(&mut self, service: &ObjectName) {
         if self.services.contains_key(service) {
-            self.dirty.insert(GroupKey::Service(service.clone()));
+            self.dirty.insert(OwnerKey::Service(service.clone()));
         }
         self.mark_gateways_of(service);
     }
 
     fn mark_gateways_of(&mut self, clone: &ObjectName) {
-        self.dirty.extend(self.exposures_of.of(clone).cloned().map(GroupKey::Exposure));
+        self.dirty.extend(self.exposures_of.of(clone).cloned().map(OwnerKey::Exposure));
     }
 
+    /// Marks all whose hold on the address may change, and so both ends of every tie between owners that comes or goes.
     fn mark_claimants_of(&mut self, address: IpAddr) {
-        self.dirty.extend(self.claims.of(&address).map(|claimant| claimant.group.clone()));
+        self.dirty.extend(self.claims.of(&address).map(|claimant| claimant.owner.clone()));
     }
 }
 

@@ -10,9 +10,10 @@
 //!           claims ─▶ group ─▶ candidates, ranked ─▶ announcer ─▶ Plan
 //! ```
 //!
-//! [`Index`] keeps the few fields that count, knows which group each object touches, and computes only those groups
-//! anew. A group is one owner's addresses: a Gateway's, or a plain Service's. Two owners of one address are never a
-//! group: one of them is refused it ([`Reason::DuplicateClaim`]).
+//! [`Index`] keeps the few fields that count, knows which owner each object touches, and computes only the groups of
+//! those anew. An owner is a Gateway or a plain Service. A group is the addresses of one owner, or of all owners that
+//! hang together by addresses that they share, which takes one sharing key. Of two owners of one address without a
+//! common key, one is refused it ([`Reason::DuplicateClaim`]).
 
 mod claims;
 mod endpoints;
@@ -21,6 +22,7 @@ mod group;
 mod identity;
 mod index;
 mod nodes;
+mod placement;
 mod plan;
 mod reason;
 mod relation;
@@ -32,7 +34,7 @@ mod update;
 
 pub use endpoints::Family;
 pub use explain::{Candidate, GroupExplanation, PortEndpoints};
-pub use identity::{GroupKey, NodeName, ObjectName, Owner};
+pub use identity::{GroupKey, NodeName, ObjectName, Owner, OwnerKey};
 pub use index::Index;
 pub use nodes::ANNOTATION_DRAIN;
 pub use plan::{Changes, Decision, GuardInput, Plan, Refusal, VipPlan};

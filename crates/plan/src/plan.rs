@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use keryx_api::Protocol;
 
-use crate::{GroupKey, NodeName, Owner, Reason};
+use crate::{GroupKey, NodeName, Owner, OwnerKey, Reason};
 
 /// What one speaker should do now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,14 +16,14 @@ pub struct Plan {
     /// What the guard must know about the same addresses.
     pub guard: GuardInput,
     /// Addresses that somebody has in a status or exposure and that are not announced for that owner by any node.
-    pub refused: BTreeMap<(GroupKey, IpAddr), Refusal>,
+    pub refused: BTreeMap<(OwnerKey, IpAddr), Refusal>,
 }
 
 /// What to do with one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VipPlan {
-    /// Who holds the address.
-    pub owner: Owner,
+    /// Who holds the address: one owner, or all that share it, the one with the best right first. Never empty.
+    pub owners: Arc<[Owner]>,
     /// The group that it is announced with.
     pub group: GroupKey,
     /// What this node does.
@@ -53,8 +54,8 @@ pub struct Refusal {
 /// dropped, and any other port of a VIP, which is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GuardInput {
-    /// Every address of ours, with the ports that its owner claims: all ports of an exposure, whether a clone or the
-    /// anchor serves them, or the ports of a plain Service.
+    /// Every address of ours, with the ports that its owners claim: all ports of an exposure, whether a clone or the
+    /// anchor serves them, and the ports of a plain Service.
     pub vips: BTreeMap<IpAddr, BTreeSet<(Protocol, u16)>>,
 }
 
@@ -66,7 +67,7 @@ pub struct Changes {
     /// Keys of [`GuardInput::vips`].
     pub guard: BTreeSet<IpAddr>,
     /// Keys of [`Plan::refused`].
-    pub refused: BTreeSet<(GroupKey, IpAddr)>,
+    pub refused: BTreeSet<(OwnerKey, IpAddr)>,
     /// Number of groups that were computed anew, the measure of an update's cost.
     pub groups_computed: usize,
 }

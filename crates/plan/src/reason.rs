@@ -16,8 +16,11 @@ pub enum Reason {
         /// Where it is missing.
         missing_from: StatusPart,
     },
-    /// Another owner holds the address with the better right.
-    #[error("{other} has the better right to this address; ask for another address or delete one of the two")]
+    /// Another owner holds the address with the better right, and the two do not carry one sharing key.
+    #[error(
+        "{other} has the better right to this address; ask for another address, delete one of the two, \
+         or give both the same sharing key"
+    )]
     DuplicateClaim {
         /// The owner that keeps it.
         other: Owner,
@@ -46,10 +49,11 @@ pub enum Reason {
          announceFrom: LocalEndpoints requires; start a Pod on an eligible node or relax the policy"
     )]
     NoEndpointOnEligibleNode,
-    /// The group's announcer cannot serve this VIP's family under policy `Local`, other nodes could.
+    /// The group's announcer has no endpoint for any port of this VIP under policy `Local`, other nodes have.
     #[error(
-        "Node {node} announces the owner's other addresses, but has no endpoint of this address family, \
-         which externalTrafficPolicy: Local requires; run Pods of both families on the same nodes"
+        "Node {node} announces the other addresses of the group, but has no endpoint for this one, which \
+         externalTrafficPolicy: Local requires; run Pods of both families, and of all owners that share \
+         addresses, on the same nodes"
     )]
     HolderLacksEndpoint {
         /// The group's announcer.

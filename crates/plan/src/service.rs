@@ -32,6 +32,8 @@ pub(crate) struct ServiceFacts {
     pub(crate) assigned: Box<[IpAddr]>,
     /// Addresses that only one of the two parts of the status names, with the part that does not.
     pub(crate) half_assigned: Box<[(IpAddr, StatusPart)]>,
+    /// The key by which it shares its addresses with others.
+    pub(crate) sharing_key: Option<Box<str>>,
 }
 
 /// A TCP or UDP port of a Service.
@@ -61,8 +63,11 @@ impl ServiceFacts {
         if spec.type_.as_deref() != Some("LoadBalancer") {
             return None;
         }
-        let (ingress, marked) =
-            if is_generated(service) { Default::default() } else { (ingress(service), marked(service)) };
+        let (ingress, mark) =
+            if is_generated(service) { Default::default() } else { (ingress(service), mark(service)) };
+        let (marked, sharing_key) = mark.map_or_else(Default::default, |mark| {
+            (BTreeSet::from_iter(mark.addresses), mark.sharing_key.map(String::into_boxed_str))
+        });
         let half_assigned = ingress
             .symmetric_difference(&marked)
             .map(|address| {
@@ -82,6 +87,7 @@ impl ServiceFacts {
             ports: spec.ports.iter().flatten().filter_map(PortFacts::of).collect(),
             assigned: ingress.intersection(&marked).copied().collect(),
             half_assigned,
+            sharing_key,
         })
     }
 }
@@ -98,12 +104,11 @@ fn ingress(service: &Service) -> BTreeSet<IpAddr> {
     ingress.iter().filter_map(|entry| entry.ip.as_deref()?.parse().ok()).collect()
 }
 
-fn marked(service: &Service) -> BTreeSet<IpAddr> {
-    let conditions = service.status.as_ref().and_then(|status| status.conditions.as_deref());
+/// What the controller says that it assigned.
+fn mark(service: &Service) -> Option<Assigned> {
+    let conditions = service.status.as_ref()?.conditions.as_deref()?;
     let mark = conditions
-        .unwrap_or_default()
         .iter()
         .find(|condition| condition.type_ == CONDITION_ASSIGNED && condition.status == "True");
-    let assigned = mark.and_then(|condition| condition.message.parse::<Assigned>().ok());
-    assigned.map(|assigned| assigned.addresses.into_iter().collect()).unwrap_or_default()
+    mark?.message.parse().ok()
 }

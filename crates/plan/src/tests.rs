@@ -6,4 +6,5 @@ mod groups;
 mod nodes;
 mod properties;
 mod reasons;
+mod sharing;
 mod updates;

@@ -3,16 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use keryx_api::Protocol;
-use keryx_api::exposure::{AnnounceFrom, AnnouncePolicy, ExposedPort, Exposure, ServedBy, WithoutEndpoints};
-use keryx_api::ledger::OwnerKind;
-
-use crate::endpoints::Endpoints;
-use crate::group::{Group, GroupPort, Placement};
-use crate::service::{PortFacts, ServiceFacts};
+use crate::group::Group;
+use crate::placement::Placement;
 use crate::{
-    Changes, Decision, Family, GroupExplanation, GroupKey, Index, NodeName, ObjectName, Owner, Plan, Reason,
-    Refusal, TrafficPolicy, VipPlan,
+    Changes, Decision, GroupExplanation, GroupKey, Index, NodeName, OwnerKey, Plan, Refusal, VipPlan,
 };
 
 /// The plan, and which part of it came from which group.
@@ -21,8 +15,18 @@ pub(crate) struct Planned {
     plan: Plan,
     /// The node that the plan is for.
     me: Option<NodeName>,
-    /// Each group's addresses in the plan, kept or refused.
-    addresses: BTreeMap<GroupKey, Box<[IpAddr]>>,
+    groups: BTreeMap<GroupKey, Entries>,
+    /// The group of each owner that another leads; a leader's group has its own key.
+    led_by: BTreeMap<OwnerKey, GroupKey>,
+}
+
+/// Where a group stands in the plan.
+#[derive(Debug)]
+struct Entries {
+    /// Its owners but the first, which the group's key names.
+    followers: Box<[OwnerKey]>,
+    vips: Box<[IpAddr]>,
+    refused: Box<[(OwnerKey, IpAddr)]>,
 }
 
 impl Index {
@@ -33,23 +37,29 @@ impl Index {
         let mut dirty = std::mem::take(&mut self.dirty);
         if nodes_changed || self.planned.me.as_ref() != Some(me) {
             self.planned.me = Some(me.clone());
-            dirty.extend(self.services.keys().cloned().map(GroupKey::Service));
-            dirty.extend(self.exposures.keys().cloned().map(GroupKey::Exposure));
+            dirty.extend(self.services.keys().cloned().map(OwnerKey::Service));
+            dirty.extend(self.exposures.keys().cloned().map(OwnerKey::Exposure));
         }
-        // First out, then in: an address can pass from one dirty group to another.
+        // First out, then in: owners and addresses can pass from one group to another. Whom a dirty owner was in a
+        // group with is computed anew too. So no group that comes in holds an owner of one that stays: a new tie
+        // between two owners has made both dirty, and an old one has brought the other along.
         let mut before = Plan::default();
-        for key in &dirty {
-            self.planned.take_out(key, &mut before);
+        let mut companions = Vec::new();
+        for owner in &dirty {
+            companions.extend(self.planned.take_out(owner, &mut before));
         }
+        dirty.extend(companions);
         let mut groups_computed = 0;
         let mut after = Plan::default();
-        for key in dirty {
-            let Some(group) = self.group(&key) else { continue };
+        while let Some(owner) = dirty.pop_first() {
+            let Some(group) = self.group(&owner) else { continue };
+            for member in &group.members {
+                dirty.remove(member);
+            }
             groups_computed += 1;
             let placement = Placement::new(&group, &self.nodes);
             enter(&group, &placement, me, &mut after);
-            let addresses = group.addresses.iter().chain(group.refused.keys()).copied();
-            self.planned.addresses.insert(key, addresses.collect());
+            self.planned.remember(&group);
         }
         let changes = Changes {
             vips: differing_keys(&before.vips, &after.vips),
@@ -70,165 +80,68 @@ impl Index {
         &self.planned.plan
     }
 
-    /// How the plan came to its decision for a group; `None` if there is no such group. Current only after an
-    /// [`Index::update`].
-    pub fn explain(&self, group: &GroupKey) -> Option<GroupExplanation> {
-        Some(GroupExplanation::new(&self.group(group)?, &self.nodes))
-    }
-
-    fn group(&self, key: &GroupKey) -> Option<Group> {
-        match key {
-            GroupKey::Exposure(name) => Some(self.gateway_group(key, self.exposures.get(name)?)),
-            GroupKey::Service(name) => Some(self.service_group(key, name, self.services.get(name)?)),
-        }
-    }
-
-    fn gateway_group(&self, key: &GroupKey, exposure: &Exposure) -> Group {
-        let (addresses, refused) = self.share_out(key, &exposure.addresses);
-        let mut ports = Vec::new();
-        for family in families(&addresses) {
-            ports.extend(exposure.ports.iter().map(|exposed| match &exposed.served_by {
-                ServedBy::Clone { namespace, name } => {
-                    let clone = ObjectName::new(namespace, name);
-                    self.port(family, exposed.protocol, exposed.port, clone)
-                }
-                ServedBy::Anchor => anchor_port(family, exposed),
-            }));
-        }
-        Group {
-            key: key.clone(),
-            owner: gateway(exposure),
-            announce: exposure.announce,
-            addresses,
-            refused,
-            ports,
-        }
-    }
-
-    fn service_group(&self, key: &GroupKey, name: &ObjectName, facts: &ServiceFacts) -> Group {
-        let (addresses, mut refused) = self.share_out(key, &facts.assigned);
-        for (address, missing_from) in &facts.half_assigned {
-            refused.insert(*address, Reason::NotAssigned { missing_from: *missing_from });
-        }
-        let mut ports = Vec::new();
-        for family in families(&addresses) {
-            let port = |port: &PortFacts| self.port(family, port.protocol, port.port, name.clone());
-            ports.extend(facts.ports.iter().map(port));
-        }
-        let announce_from = match facts.policy {
-            TrafficPolicy::Cluster => AnnounceFrom::AnyNode,
-            TrafficPolicy::Local => AnnounceFrom::LocalEndpoints,
-        };
-        Group {
-            key: key.clone(),
-            owner: Owner { kind: OwnerKind::Service, name: name.clone() },
-            announce: AnnouncePolicy { announce_from, without_endpoints: WithoutEndpoints::Withdraw },
-            addresses,
-            refused,
-            ports,
-        }
-    }
-
-    /// One port of a group. A clone that is not there yet, or lacks the port, has no endpoints.
-    fn port(&self, family: Family, protocol: Protocol, port: u16, service: ObjectName) -> GroupPort {
-        let facts = self.services.get(&service);
-        let policy = facts.map(|facts| facts.policy).unwrap_or_default();
-        let ports = facts.map(|facts| &*facts.ports).unwrap_or_default();
-        let facts = ports.iter().find(|facts| facts.protocol == protocol && facts.port == port);
-        let endpoints = facts.map(|facts| Endpoints::choose(self.slices_of(&service), family, facts, policy));
-        GroupPort {
-            family,
-            protocol,
-            port,
-            service: Some(service),
-            policy,
-            endpoints: endpoints.unwrap_or_default(),
-        }
-    }
-
-    /// Divides what a group claims into the addresses that it keeps and those that it is refused.
-    fn share_out<'a>(
-        &self,
-        key: &GroupKey,
-        claimed: impl IntoIterator<Item = &'a IpAddr>,
-    ) -> (BTreeSet<IpAddr>, BTreeMap<IpAddr, Reason>) {
-        let mut kept = BTreeSet::new();
-        let mut refused = BTreeMap::new();
-        for &address in claimed {
-            let first = self.claims.of(&address).next().map(|claimant| &claimant.group);
-            let first = first.filter(|first| *first != key);
-            if let Some(node) = self.nodes.with_address(address) {
-                refused.insert(address, Reason::NodeAddress { node: node.clone() });
-            } else if let Some(other) = first.and_then(|first| self.owner(first)) {
-                refused.insert(address, Reason::DuplicateClaim { other });
-            } else {
-                kept.insert(address);
-            }
-        }
-        (kept, refused)
-    }
-
-    fn owner(&self, key: &GroupKey) -> Option<Owner> {
-        match key {
-            GroupKey::Exposure(name) => self.exposures.get(name).map(gateway),
-            GroupKey::Service(name) => Some(Owner { kind: OwnerKind::Service, name: name.clone() }),
-        }
+    /// How the plan came to its decision for the group that an owner is in; `None` if there is no such owner. Current
+    /// only after an [`Index::update`].
+    pub fn explain(&self, owner: &OwnerKey) -> Option<GroupExplanation> {
+        let group = self.group(owner)?;
+        let owners = group.members.iter().filter_map(|member| self.owner(member)).collect();
+        let sharing_key = self.sharing_key(owner).map(str::to_owned);
+        Some(GroupExplanation::new(&group, owners, sharing_key, &self.nodes))
     }
 }
 
 impl Planned {
-    /// Moves all that came from a group out of the plan, into `before`.
-    fn take_out(&mut self, key: &GroupKey, before: &mut Plan) {
-        for address in self.addresses.remove(key).unwrap_or_default() {
-            let refused_key = (key.clone(), address);
-            if let Some(refusal) = self.plan.refused.remove(&refused_key) {
-                before.refused.insert(refused_key, refusal);
-                continue;
-            }
+    /// Moves all that came from an owner's group out of the plan, into `before`. Returns the owners of the group; none
+    /// if it is out already.
+    fn take_out(&mut self, owner: &OwnerKey, before: &mut Plan) -> Vec<OwnerKey> {
+        let key = self.led_by.get(owner).cloned().unwrap_or_else(|| GroupKey(owner.clone()));
+        let Some(entries) = self.groups.remove(&key) else { return Vec::new() };
+        for address in entries.vips {
             before.vips.extend(self.plan.vips.remove_entry(&address));
             before.guard.vips.extend(self.plan.guard.vips.remove_entry(&address));
         }
+        for refused in entries.refused {
+            before.refused.extend(self.plan.refused.remove_entry(&refused));
+        }
+        let mut owners = entries.followers.into_vec();
+        for follower in &owners {
+            self.led_by.remove(follower);
+        }
+        owners.push(key.0);
+        owners
+    }
+
+    /// Notes where the group stands in the plan.
+    fn remember(&mut self, group: &Group) {
+        let followers: Box<[OwnerKey]> = group.members[1..].into();
+        for follower in &followers {
+            self.led_by.insert(follower.clone(), group.key.clone());
+        }
+        let refused = group.refused.iter().map(|refused| (refused.member.clone(), refused.address));
+        let entries =
+            Entries { followers, vips: group.vips.keys().copied().collect(), refused: refused.collect() };
+        self.groups.insert(group.key.clone(), entries);
     }
 }
 
 /// Writes what follows for one group into a plan.
 fn enter(group: &Group, placement: &Placement<'_>, me: &NodeName, plan: &mut Plan) {
-    for &address in &group.addresses {
-        let (decision, announcer) = match placement.announcer(Family::of(address)) {
+    for (&address, vip) in &group.vips {
+        let (decision, announcer) = match placement.announcer(address, vip) {
             Ok(announcer) => {
                 let decision = placement.why_not(me).map_or(Decision::Announce, Decision::Skip);
                 (decision, Some(announcer.clone()))
             }
             Err(reason) => (Decision::Skip(reason), None),
         };
-        let vip = VipPlan { owner: group.owner.clone(), group: group.key.clone(), decision, announcer };
-        plan.vips.insert(address, vip);
-        plan.guard.vips.insert(address, group.claimed_ports());
+        let owners = vip.owners.as_slice().into();
+        plan.vips.insert(address, VipPlan { owners, group: group.key.clone(), decision, announcer });
+        plan.guard.vips.insert(address, vip.claimed_ports.clone());
     }
-    for (&address, reason) in &group.refused {
-        let refusal = Refusal { owner: group.owner.clone(), reason: reason.clone() };
-        plan.refused.insert((group.key.clone(), address), refusal);
+    for refused in &group.refused {
+        let refusal = Refusal { owner: refused.owner.clone(), reason: refused.reason.clone() };
+        plan.refused.insert((refused.member.clone(), refused.address), refusal);
     }
-}
-
-fn anchor_port(family: Family, exposed: &ExposedPort) -> GroupPort {
-    GroupPort {
-        family,
-        protocol: exposed.protocol,
-        port: exposed.port,
-        service: None,
-        policy: TrafficPolicy::Cluster,
-        endpoints: Endpoints::default(),
-    }
-}
-
-fn gateway(exposure: &Exposure) -> Owner {
-    let name = ObjectName::new(&exposure.gateway.namespace, &exposure.gateway.name);
-    Owner { kind: OwnerKind::Gateway, name }
-}
-
-fn families(addresses: &BTreeSet<IpAddr>) -> BTreeSet<Family> {
-    addresses.iter().map(|address| Family::of(*address)).collect()
 }
 
 /// Keys whose entry is in only one of the maps, or differs.

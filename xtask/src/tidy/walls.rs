@@ -29,10 +29,10 @@ const LIBC: &[&str] = &["libc"];
 const CLOCKS: &[&str] = &["jiff", "chrono", "time"];
 const RANDOM: &[&str] = &["getrandom", "rand", "fastrand"];
 
-const DECISIONS: &[&str] = &["keryx-ipam", "keryx-gateway", "keryx-plan", "keryx-dataplane"];
+const DECISIONS: &[&str] = &["keryx-ipam", "keryx-pools", "keryx-gateway", "keryx-plan", "keryx-dataplane"];
 const PROTOCOLS: &[&str] = &["keryx-layer2"];
 const SPEAKER_SIDE: &[&str] = &["keryx-plan", "keryx-dataplane", "keryx-layer2", "keryx-netio"];
-const CONTROLLER_SIDE: &[&str] = &["keryx-ipam", "keryx-gateway"];
+const CONTROLLER_SIDE: &[&str] = &["keryx-ipam", "keryx-pools", "keryx-gateway"];
 const PROGRAMS: &[&str] = &["keryx-controller", "keryx-speaker", "keryx-cli", "keryx-daemon"];
 const API: &[&str] = &["keryx-api"];
 const NETIO: &[&str] = &["keryx-netio"];
@@ -58,6 +58,12 @@ pub const WALLS: &[Wall] = &[
         name: "keryx-dataplane",
         only: Some(&["ipnet", "thiserror", "tracing"]),
         never: PURE,
+        why: PURE_WHY,
+    },
+    Wall {
+        name: "keryx-pools",
+        only: Some(&["ipnet", "k8s-openapi", "keryx-api", "keryx-ipam", "serde_json", "thiserror"]),
+        never: PURE_WITH_TYPES,
         why: PURE_WHY,
     },
     Wall {

@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{Node, Service};
 use keryx_api::gateway_api::Gateway;
-use keryx_api::ledger::{LedgerEntry, OwnerKind as LedgerKind};
+use keryx_api::ledger::LedgerEntry;
 use keryx_ipam::{
     Allocator, Assignment, Change, Claim, Family, Owner, OwnerId, OwnerKind, Pool, Reason, Request,
-    ReservedWhy,
+    ReservedWhy, Rest, Usage,
 };
+use keryx_pools::ledger::{self, Remembered};
 use kube::ResourceExt as _;
 use tracing::warn;
 
+use crate::clock;
 use crate::index::{Key, Subject};
 use crate::ledger::Changes;
 
@@ -25,35 +28,47 @@ const POOL_UNKNOWN: &str = "unknown";
 #[derive(Default)]
 pub(crate) struct Claims {
     allocator: Allocator,
-    unwritten: Changes,
-    waiting: BTreeSet<Subject>,
-    /// Whether an address was freed since this was last asked.
-    freed: bool,
-    /// Addresses whose ledger entry cannot be read.
-    withheld: BTreeSet<IpAddr>,
+    /// Addresses about which the ledger may say something else.
+    unwritten: BTreeSet<IpAddr>,
+    /// Blocks of the ledger with an entry that cannot be read.
+    withheld: BTreeSet<IpNet>,
 }
 
 impl Claims {
     /// Takes in the ledger as it was read.
     pub(crate) fn observe_ledger(&mut self, entries: BTreeMap<IpAddr, LedgerEntry>) {
         for (address, entry) in entries {
-            let kind = match entry.kind {
-                LedgerKind::Gateway => OwnerKind::Gateway,
-                LedgerKind::Service => OwnerKind::Service,
-            };
-            let id = OwnerId { kind, namespace: entry.namespace, name: entry.name };
-            self.observe(address, Owner { id, uid: entry.uid }, &entry.pool);
+            match ledger::remembered(address, &entry) {
+                Remembered::Held(claims) => {
+                    claims.into_iter().for_each(|claim| self.allocator.observe_shared(claim));
+                }
+                Remembered::Resting(rest) => self.allocator.observe_released(rest),
+            }
         }
     }
 
-    /// Takes in addresses that stand in a status and not in the ledger; they are written to it.
-    pub(crate) fn observe_status(&mut self, owner: Owner, addresses: &[IpAddr], pools: &[String]) {
+    /// Takes in addresses that stand in a status and not in the ledger; they are written to it. Owners whose marks carry
+    /// the same sharing key hold an address together.
+    pub(crate) fn observe_status(
+        &mut self,
+        owner: Owner,
+        addresses: &[IpAddr],
+        pools: &[String],
+        is_shared: bool,
+    ) {
         for &address in addresses {
-            let known = self.allocator.claims_of(&owner.id).any(|claim| claim.address == address);
-            let pool = pools.first().map_or(POOL_UNKNOWN, String::as_str);
-            if !known && self.observe(address, owner.clone(), pool) {
-                self.unwritten.insert(address, Some(entry(&owner, pool)));
+            let pool = pools.first().map_or(POOL_UNKNOWN, String::as_str).into();
+            if self.allocator.claims_of(&owner.id).any(|claim| claim.address == address) {
+                continue;
             }
+            let claim = Claim { address, owner: Arc::new(owner.clone()), pool };
+            if is_shared {
+                self.allocator.observe_shared(claim);
+            } else if let Err(conflict) = self.allocator.observe(claim) {
+                warn!("{conflict}");
+                continue;
+            }
+            self.unwritten.insert(address);
         }
     }
 
@@ -65,31 +80,29 @@ impl Claims {
         for claim in unseen {
             let family = Family::of(claim.address);
             if seen.iter().any(|other| Family::of(other.address) == family) {
-                self.forget(claim.address);
+                self.forget(claim.address, owner);
             }
         }
     }
 
-    fn observe(&mut self, address: IpAddr, owner: Owner, pool: &str) -> bool {
-        let claim = Claim { address, owner: Arc::new(owner), pool: pool.into() };
-        match self.allocator.observe(claim) {
-            Ok(()) => true,
-            Err(conflict) => {
-                warn!("{conflict}");
-                false
-            }
-        }
-    }
-
-    /// Replaces the pools. Claims stay.
-    pub(crate) fn set_pools(&mut self, pools: Vec<Pool>) {
+    /// Replaces the pools. Claims stay; returns the owners of those that are in their pool now and were not, or were
+    /// and are not.
+    pub(crate) fn set_pools(&mut self, pools: Vec<Pool>) -> Vec<Subject> {
+        let before = self.allocator.outside();
         self.allocator.set_pools(pools);
+        before.symmetric_difference(&self.allocator.outside()).map(subject).collect()
     }
 
-    /// Keeps the Nodes' own addresses back.
-    pub(crate) fn reserve_node_addresses<'a>(&mut self, nodes: impl Iterator<Item = &'a Arc<Node>>) {
+    /// Keeps back what the cluster uses itself: the Nodes' own addresses, Pod and Service ranges, and the blocks of the
+    /// ledger that cannot be read.
+    pub(crate) fn reserve<'a>(
+        &mut self,
+        nodes: impl Iterator<Item = &'a Arc<Node>>,
+        service_ranges: impl Iterator<Item = IpNet>,
+    ) {
         let mut reserved: BTreeMap<_, _> =
-            self.withheld.iter().map(|address| ((*address).into(), ReservedWhy::DamagedLedger)).collect();
+            self.withheld.iter().map(|block| (*block, ReservedWhy::DamagedLedger)).collect();
+        reserved.extend(service_ranges.map(|range| (range, ReservedWhy::ServiceCidr)));
         for node in nodes {
             let addresses = node.status.iter().flat_map(|status| status.addresses.iter().flatten());
             for address in addresses.filter_map(|address| address.address.parse::<IpAddr>().ok()) {
@@ -103,27 +116,13 @@ impl Claims {
 
     /// Meets `request`, and notes what the ledger must say before anybody is told.
     pub(crate) fn request(&mut self, request: &Request) -> Result<Assignment, Reason> {
-        let subject = subject(&request.owner.id);
-        let outcome = self.allocator.request(request);
-        match &outcome {
-            Ok(assignment) => {
-                for assigned in &assignment.addresses {
-                    if assigned.change != Change::Kept {
-                        let entry = entry(&request.owner, &assigned.pool);
-                        self.unwritten.insert(assigned.address, Some(entry));
-                    }
-                }
-                if assignment.partial.is_some() {
-                    self.waiting.insert(subject);
-                } else {
-                    self.waiting.remove(&subject);
-                }
-            }
-            Err(_) => {
-                self.waiting.insert(subject);
-            }
+        let assignment = self.allocator.request(request, clock::wall_secs())?;
+        let changed = assignment.addresses.iter().filter(|assigned| assigned.change != Change::Kept);
+        self.unwritten.extend(changed.map(|assigned| assigned.address));
+        if assignment.addresses.iter().any(|assigned| assigned.change == Change::TakenOver) {
+            self.unwritten.extend(assignment.surplus.iter().map(|claim| claim.address));
         }
-        outcome
+        Ok(assignment)
     }
 
     /// Addresses that the owner holds.
@@ -131,45 +130,83 @@ impl Claims {
         self.allocator.claims_of(owner).collect()
     }
 
-    /// Frees one address. Its owner's status no longer shows it.
-    pub(crate) fn forget(&mut self, address: IpAddr) {
-        if self.allocator.forget(address).is_some() {
-            self.unwritten.insert(address, None);
-            self.freed = true;
+    /// Ends the owner's claim on one address. Its status no longer shows it.
+    pub(crate) fn forget(&mut self, address: IpAddr, owner: &OwnerId) {
+        if self.allocator.forget(address, owner, clock::wall_secs()).is_some() {
+            self.unwritten.insert(address);
         }
     }
 
-    /// Whether an address was freed since this was last asked, so that those who wait may try again.
-    pub(crate) fn take_freed(&mut self) -> bool {
-        std::mem::take(&mut self.freed)
+    /// Ends whatever claims the owner has.
+    pub(crate) fn release(&mut self, owner: &OwnerId) {
+        let freed = self.allocator.release(owner, clock::wall_secs());
+        self.unwritten.extend(freed.iter().map(|freed| freed.claim.address));
     }
 
-    /// Gives `address` to nobody, because somebody may hold it.
-    pub(crate) fn withhold(&mut self, address: Option<IpAddr>) {
-        self.withheld.extend(address);
+    /// Gives nothing out of `block`, because somebody may hold any of it.
+    pub(crate) fn withhold(&mut self, block: IpNet) {
+        self.withheld.insert(block);
     }
 
-    /// Frees whatever the owner holds, and says whether that was anything.
-    pub(crate) fn release(&mut self, owner: &OwnerId) -> bool {
-        self.waiting.remove(&subject(owner));
-        let held = self.held(owner);
-        held.iter().for_each(|claim| self.forget(claim.address));
-        !held.is_empty()
+    /// Number of owners that wait for an address, or for one of a second family.
+    pub(crate) fn waiting(&self) -> usize {
+        self.allocator.waiting().len()
     }
 
-    /// Owners that wait for an address, or for one of a second family.
-    pub(crate) fn waiting(&self) -> &BTreeSet<Subject> {
-        &self.waiting
+    /// Those of a namespace among them.
+    pub(crate) fn waiting_in(&self, namespace: &str) -> Vec<Subject> {
+        self.allocator.waiting().filter(|owner| owner.namespace == namespace).map(subject).collect()
+    }
+
+    /// Owners that wait and may get something now, oldest first.
+    pub(crate) fn take_ready(&mut self) -> Vec<Subject> {
+        self.allocator.take_ready().iter().map(subject).collect()
+    }
+
+    /// When the rest of an address ends next, in seconds since 1970.
+    pub(crate) fn next_expiry(&self) -> Option<u64> {
+        self.allocator.next_expiry()
+    }
+
+    /// Ends the rests that are over.
+    pub(crate) fn expire(&mut self) {
+        self.unwritten.extend(self.allocator.expire(clock::wall_secs()));
     }
 
     /// What the ledger must be told now; it counts as told.
     pub(crate) fn take_unwritten(&mut self) -> Changes {
-        std::mem::take(&mut self.unwritten)
+        let unwritten = std::mem::take(&mut self.unwritten);
+        unwritten.into_iter().map(|address| (address, self.entry(address))).collect()
+    }
+
+    /// What the ledger should say of an address; `None` if it should say nothing.
+    fn entry(&self, address: IpAddr) -> Option<LedgerEntry> {
+        let claims: Vec<Claim> = self.allocator.claims_on(address).collect();
+        if let Some(first) = claims.first() {
+            return Some(ledger::held_entry(&first.pool, claims.iter().map(|claim| claim.owner.as_ref())));
+        }
+        let Rest { owner, pool, released_at_secs, .. } = self.allocator.rest_of(address)?;
+        Some(ledger::resting_entry(&pool, &Owner { id: owner, uid: String::new() }, released_at_secs))
     }
 
     /// Every owner with a claim.
     pub(crate) fn owners(&self) -> BTreeSet<Subject> {
         self.allocator.claims().map(|claim| subject(&claim.owner.id)).collect()
+    }
+
+    /// Whether the owner has any claim.
+    pub(crate) fn holds(&self, owner: &OwnerId) -> bool {
+        self.allocator.claims_of(owner).next().is_some()
+    }
+
+    /// The key by which the owner shares its addresses now.
+    pub(crate) fn sharing_key(&self, owner: &OwnerId) -> Option<String> {
+        self.allocator.sharing_key_of(owner).map(str::to_owned)
+    }
+
+    /// How much of a pool is in use.
+    pub(crate) fn usage(&self, pool: &str) -> Option<Usage> {
+        self.allocator.usage(pool)
     }
 
     /// The allocator, to read.
@@ -200,19 +237,5 @@ fn subject(owner: &OwnerId) -> Subject {
     match owner.kind {
         OwnerKind::Gateway => Subject::Gateway(key),
         OwnerKind::Service => Subject::Service(key),
-    }
-}
-
-fn entry(owner: &Owner, pool: &str) -> LedgerEntry {
-    let kind = match owner.id.kind {
-        OwnerKind::Gateway => LedgerKind::Gateway,
-        OwnerKind::Service => LedgerKind::Service,
-    };
-    LedgerEntry {
-        kind,
-        namespace: owner.id.namespace.clone(),
-        name: owner.id.name.clone(),
-        uid: owner.uid.clone(),
-        pool: pool.to_owned(),
     }
 }

@@ -9,15 +9,15 @@ use keryx_api::assigned::Assigned;
 use keryx_api::exposure;
 use keryx_api::gateway_api::{Gateway, Route, RouteKind};
 use keryx_api::names;
-use keryx_gateway::addresses::{self, AddressState, Demand, RefusalReason, WantedAddress};
 use keryx_gateway::conditions::Wanted;
 use keryx_gateway::reason::NO_RESOURCES;
 use keryx_gateway::{Inputs, Outcome, RouteOutcome, attach, decide, status};
-use keryx_ipam::{Claim, Families, Family, OwnerKind, Reason, Request};
+use keryx_ipam::{OwnerId, OwnerKind};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 use super::claims::{gateway_owner, owner_id};
+use super::gateway_addresses::Addresses;
 use super::{Core, RETRY_REFUSED, notice};
 use crate::clock;
 use crate::generated::{self, Change};
@@ -75,7 +75,7 @@ impl Core {
             .filter(|(_, route)| names_gateway(route, key))
             .map(|(kind, route)| (*kind, route.as_ref()))
             .collect();
-        let (addresses, surplus) = self.gateway_addresses(gateway, &attached);
+        let addresses = self.gateway_addresses(gateway, &attached);
         let outcome = self.decide_gateway(gateway, &attached, &addresses);
         if self.refused.contains_key(key) || outcome.conditions.iter().any(|c| c.reason == NO_RESOURCES) {
             // Quota that is freed and a name that is given up concern nothing that is watched for this Gateway.
@@ -84,7 +84,7 @@ impl Core {
 
         let mut steps = Vec::new();
         steps.extend(self.finalizer_step(key, gateway, &outcome));
-        let unwritable = self.generated_steps(key, gateway, &outcome, &mut steps);
+        let unwritable = self.generated_steps(key, &outcome, &mut steps);
         if unwritable {
             // The refusal is known only now: decide again with it, so that the conditions tell the truth at once.
             let outcome = self.decide_gateway(gateway, &attached, &addresses);
@@ -94,57 +94,30 @@ impl Core {
         steps.extend(self.exposure_steps(gateway, &outcome));
         self.status_steps(key, gateway, &routes, &outcome, &mut steps);
         if steps.is_empty() {
-            surplus.iter().for_each(|claim| self.claims.forget(claim.address));
+            let owner = owner_id(OwnerKind::Gateway, key);
+            addresses.surplus.iter().for_each(|address| self.claims.forget(*address, &owner));
         }
         steps
     }
 
-    fn decide_gateway(
+    pub(super) fn decide_gateway(
         &self,
         gateway: &Gateway,
         routes: &[(RouteKind, &Route)],
-        addresses: &AddressState,
+        addresses: &Addresses,
     ) -> Outcome {
         let none = BTreeMap::new();
+        let sharing_key = self.claims.sharing_key(&gateway_owner(gateway).id);
         let inputs = Inputs {
             gateway,
             routes,
-            addresses,
+            addresses: &addresses.state,
+            address_notes: &addresses.notes,
+            sharing_key: sharing_key.as_deref(),
             write_failures: self.refused.get(&Key::of(&gateway.metadata)).unwrap_or(&none),
             load_balancer_class: &self.settings.services.load_balancer_class,
         };
         decide(&inputs, &self.index)
-    }
-
-    /// IPAM's answer for a Gateway, and what it holds in excess.
-    fn gateway_addresses(
-        &mut self,
-        gateway: &Gateway,
-        routes: &[(RouteKind, &Route)],
-    ) -> (AddressState, Vec<Claim>) {
-        let owner = gateway_owner(gateway);
-        let held: Vec<IpAddr> = self.claims.held(&owner.id).iter().map(|claim| claim.address).collect();
-        let refused = |reason, message: String| AddressState::Refused { reason, message, held: held.clone() };
-        let (families, wanted, pool) = match addresses::demand(gateway) {
-            Ok(Demand::EachAvailable) => (Families::EachAvailable, Vec::new(), None),
-            Ok(Demand::Listed(list)) => listed(&list),
-            Err(problem) => {
-                return (refused(RefusalReason::AddressNotUsable, problem.to_string()), Vec::new());
-            }
-        };
-        // A Gateway that cannot be accepted takes no address out of the pool; one that it has, it keeps.
-        let accepted = &self.decide_gateway(gateway, routes, &AddressState::Pending).conditions[0];
-        if !accepted.status && held.is_empty() {
-            return (AddressState::Pending, Vec::new());
-        }
-        let explicit = !wanted.is_empty();
-        match self.claims.request(&Request { owner, families, addresses: wanted, pool }) {
-            Ok(assignment) => {
-                let addresses = assignment.addresses.iter().map(|assigned| assigned.address).collect();
-                (AddressState::Assigned(addresses), assignment.surplus)
-            }
-            Err(reason) => (refused(refusal(&reason, explicit), reason.to_string()), Vec::new()),
-        }
     }
 
     fn finalizer_step(&self, key: &Key, gateway: &Gateway, outcome: &Outcome) -> Option<Step> {
@@ -176,7 +149,6 @@ impl Core {
     fn generated_steps(
         &mut self,
         key: &Key,
-        gateway: &Gateway,
         outcome: &Outcome,
         steps: &mut Vec<Step>,
     ) -> bool {
@@ -188,8 +160,11 @@ impl Core {
             .collect();
         let unwanted = |service: &&Arc<Service>| !wanted.contains_key(&Key::of(&service.metadata));
         steps.extend(self.generated_of(key).iter().filter(unwanted).filter_map(delete));
-        let mark = (!outcome.addresses.is_empty())
-            .then(|| Verdict::Assigned { assigned: self.mark_of(gateway, &outcome.addresses), unmet: None });
+        let owner = owner_id(OwnerKind::Gateway, key);
+        let mark = (!outcome.addresses.is_empty()).then(|| Verdict::Assigned {
+            assigned: self.mark_of(&owner, &outcome.addresses),
+            notes: Vec::new(),
+        });
         let mut unwritable = false;
         for (service_key, service) in wanted {
             if self.refused.get(key).is_some_and(|refused| refused.contains_key(&service_key)) {
@@ -220,9 +195,9 @@ impl Core {
         unwritable
     }
 
-    /// The mark on clones and anchor: they carry the Gateway's addresses.
-    fn mark_of(&self, gateway: &Gateway, addresses: &[IpAddr]) -> Assigned {
-        let claims = self.claims.held(&gateway_owner(gateway).id);
+    /// The mark that says which addresses an owner has; clones and anchor carry that of their Gateway.
+    pub(super) fn mark_of(&self, owner: &OwnerId, addresses: &[IpAddr]) -> Assigned {
+        let claims = self.claims.held(owner);
         let mut seen = BTreeSet::new();
         let pools = addresses
             .iter()
@@ -230,7 +205,7 @@ impl Core {
             .map(|claim| claim.pool.to_string())
             .filter(|pool| seen.insert(pool.clone()))
             .collect();
-        Assigned { addresses: addresses.to_vec(), pools }
+        Assigned { addresses: addresses.to_vec(), pools, sharing_key: self.claims.sharing_key(owner) }
     }
 
     fn exposure_steps(&self, gateway: &Gateway, outcome: &Outcome) -> Option<Step> {
@@ -356,37 +331,6 @@ impl Core {
         let keys = self.index.references.generated_for(key);
         keys.filter_map(|service| self.index.services.find(service).cloned()).collect()
     }
-}
-
-/// What a list of wanted addresses asks of IPAM: families, addresses by value, and a pool.
-fn listed(list: &[WantedAddress]) -> (Families, Vec<IpAddr>, Option<String>) {
-    let exact: Vec<IpAddr> = list
-        .iter()
-        .filter_map(|wanted| match wanted {
-            WantedAddress::Exact(address) => Some(*address),
-            WantedAddress::AnyOfType | WantedAddress::FromPool(_) => None,
-        })
-        .collect();
-    let families = match (exact.as_slice(), list.len() - exact.len()) {
-        (_, 0) => Families::EachAvailable,
-        ([], 1) => Families::Single(None),
-        ([], _) => Families::Require(Family::V4),
-        ([first, ..], _) => Families::Require(Family::of(*first)),
-    };
-    let pool = list.iter().find_map(WantedAddress::pool).map(str::to_owned);
-    (families, exact, pool)
-}
-
-/// The condition reason for an answer of IPAM: about the address that was asked for, or about having none to give.
-fn refusal(reason: &Reason, explicit: bool) -> RefusalReason {
-    let about_pool = matches!(
-        reason,
-        Reason::NoPool { .. }
-            | Reason::PoolInvalid { .. }
-            | Reason::PoolExhausted { .. }
-            | Reason::FamilyNotInPool { .. }
-    );
-    if explicit && !about_pool { RefusalReason::AddressNotUsable } else { RefusalReason::AddressNotAssigned }
 }
 
 fn refusals(conditions: &[Wanted]) -> impl Iterator<Item = &Wanted> {

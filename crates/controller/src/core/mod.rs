@@ -11,8 +11,11 @@
 //! A subject with writes under way is not decided again until their report is in.
 
 mod claims;
+mod gateway_addresses;
 mod gateway_turn;
+mod notes;
 mod pace;
+mod pools;
 mod service_turn;
 mod take_over;
 
@@ -21,11 +24,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, ObjectReference, Service};
+use k8s_openapi::api::networking::v1::ServiceCIDR;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use keryx_api::gateway_api::{Gateway, GatewayClass, ReferenceGrant, Route, RouteKind};
 use keryx_daemon::endpoints::Ready;
 use keryx_daemon::watch::Change;
 use keryx_gateway::{class, status};
-use keryx_ipam::{Family, configmap};
+use keryx_api::ip_address_pool::IPAddressPool;
+use keryx_ipam::OwnerKind;
+use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Event, EventType};
 use kube::{Client, Resource};
 use serde_json::json;
@@ -37,11 +44,12 @@ use crate::discovery::Served;
 use crate::index::{Index, Key, Subject};
 use crate::lease::Term;
 use crate::ledger::Ledger;
-use crate::metrics::{Metrics, PoolLabels, WriteLabels, WriteOutcome};
+use crate::metrics::{Metrics, WriteLabels, WriteOutcome};
 use crate::services::ServicePolicy;
 use crate::writer::{Report, StatusPatch, Step, Writer};
-use claims::Claims;
+use claims::{Claims, owner_id};
 use pace::Pace;
+use pools::Pools;
 
 /// Changes taken in before a turn, so that a burst costs one ledger write.
 const BATCH_MAX: usize = 1024;
@@ -49,6 +57,8 @@ const BATCH_MAX: usize = 1024;
 const WRITES_MAX: usize = 32;
 /// Pause before the ledger is read again after a failure.
 const RETRY: Duration = Duration::from_millis(500);
+/// Longest sleep until a rest ends; the wall clock may be set meanwhile.
+const EXPIRY_MAX_SECS: u64 = 3600;
 /// Pause before a refused object is tried again: quota that is freed sends no event.
 const RETRY_REFUSED: Duration = Duration::from_secs(10);
 
@@ -60,8 +70,14 @@ pub(crate) enum Input {
     Namespaces(Change<Namespace>),
     /// Nodes.
     Nodes(Change<Node>),
+    /// Ranges from which the cluster gives ClusterIPs.
+    ServiceCidrs(Change<ServiceCIDR>),
     /// The ConfigMap with the address ranges.
     Ranges(Change<ConfigMap>),
+    /// IPAddressPools of Keryx' namespace.
+    AddressPools(Change<IPAddressPool>),
+    /// The ledger's ConfigMaps, by which version they have.
+    Ledger(Change<PartialObjectMeta<ConfigMap>>),
     /// Exposures.
     Exposures(Change<ConfigMap>),
     /// GatewayClasses.
@@ -88,6 +104,8 @@ pub(crate) struct Settings {
     pub(crate) controller_name: String,
     /// Which Services are ours.
     pub(crate) services: ServicePolicy,
+    /// Whether the annotations of other programs are read.
+    pub(crate) foreign_annotations: bool,
 }
 
 /// The controller's state.
@@ -102,8 +120,7 @@ pub(crate) struct Core {
     metrics: Arc<Metrics>,
     ready: Ready,
     index: Index,
-    /// The ConfigMap with the address ranges, as last seen.
-    ranges: Option<ConfigMap>,
+    pools: Pools,
     served: Served,
     bundle_version: Option<String>,
     /// Kinds that have not sent their first full list yet.
@@ -140,10 +157,10 @@ impl Core {
             metrics,
             ready,
             index: Index::default(),
-            ranges: None,
+            pools: Pools::default(),
             served: Served::default(),
             bundle_version: None,
-            unsynced: ["Service", "Namespace", "Node", "ranges", "exposures", "Gateway API"].into(),
+            unsynced: ["Service", "Namespace", "Node", "ranges", "exposures", "kinds"].into(),
             leading: false,
             ledger: None,
             claims: Claims::default(),
@@ -160,7 +177,9 @@ impl Core {
         loop {
             // Who does not lead has nothing to take over, however long that has been due.
             let take_over = self.take_over_at.filter(|_| self.leading && self.unsynced.is_empty());
-            let wake = self.pace.next().into_iter().chain(take_over).min();
+            let expiry = self.next_expiry().filter(|_| self.ledger.is_some());
+            let pools = self.pools.due().filter(|_| self.ledger.is_some());
+            let wake = self.pace.next().into_iter().chain(take_over).chain(expiry).chain(pools).min();
             tokio::select! {
                 received = inputs.recv_many(&mut batch, BATCH_MAX) => if received == 0 { return },
                 () = sleep_until(wake) => {}
@@ -186,17 +205,31 @@ impl Core {
             }
             Input::Namespaces(change) => {
                 self.synced("Namespace", &change);
-                self.index.namespaces_changed(change);
+                for namespace in self.index.namespaces_changed(change) {
+                    // A pool may select its owners now.
+                    self.index.dirty.extend(self.claims.waiting_in(&namespace));
+                }
             }
             Input::Nodes(change) => {
                 self.synced("Node", &change);
                 if self.index.nodes_changed(change) {
-                    self.claims.reserve_node_addresses(self.index.nodes.iter().map(|(_, node)| node));
-                    let waiting = self.claims.waiting().clone();
-                    self.index.dirty.extend(waiting);
+                    self.reserve();
                 }
             }
+            Input::ServiceCidrs(change) => {
+                self.synced("ServiceCIDR", &change);
+                self.index.service_cidrs_changed(change);
+                self.reserve();
+            }
             Input::Ranges(change) => self.apply_ranges(change),
+            Input::AddressPools(change) => {
+                self.synced("IPAddressPool", &change);
+                if self.index.address_pools_changed(change) {
+                    self.use_pools();
+                }
+                self.pools.touch();
+            }
+            Input::Ledger(change) => self.apply_ledger(&change),
             Input::Exposures(change) => {
                 self.synced("exposures", &change);
                 self.index.exposures_changed(change);
@@ -230,9 +263,15 @@ impl Core {
     }
 
     fn apply_served(&mut self, served: Served, bundle_version: Option<String>) {
-        info!(?served, ?bundle_version, "Gateway API");
-        self.unsynced.remove("Gateway API");
+        info!(?served, ?bundle_version, "kinds served");
+        self.unsynced.remove("kinds");
         let mut needed = Vec::new();
+        if served.address_pools && !self.served.address_pools {
+            needed.push("IPAddressPool");
+        }
+        if served.service_cidrs && !self.served.service_cidrs {
+            needed.push("ServiceCIDR");
+        }
         if served.classes && !self.served.classes {
             needed.push("GatewayClass");
         }
@@ -260,42 +299,39 @@ impl Core {
         }
     }
 
-    fn apply_ranges(&mut self, change: Change<ConfigMap>) {
-        self.synced("ranges", &change);
-        self.ranges = match change {
-            Change::Apply(object) => Some(*object),
-            Change::Delete(_) => None,
-            Change::Reset(mut list) => list.pop(),
+    /// A block of the ledger that somebody else wrote or deleted: what is known of the claims may be wrong.
+    fn apply_ledger(&mut self, change: &Change<PartialObjectMeta<ConfigMap>>) {
+        let Some(ledger) = &self.ledger else { return };
+        let is_news = match change {
+            Change::Apply(block) | Change::Delete(block) => ledger.is_news(&block.metadata),
+            Change::Reset(blocks) => blocks.iter().any(|block| ledger.is_news(&block.metadata)),
         };
-        self.use_ranges();
-        let waiting = self.claims.waiting().clone();
-        self.index.dirty.extend(waiting);
+        if is_news {
+            warn!("the ledger was changed by somebody else; reading it again");
+            self.ledger = None;
+        }
     }
 
-    /// Hands the ranges to the allocator, and says what is wrong with them.
-    fn use_ranges(&mut self) {
-        let none = BTreeMap::new();
-        let data = self.ranges.as_ref().and_then(|object| object.data.as_ref()).unwrap_or(&none);
-        let parsed = configmap::parse(data);
-        self.metrics.configmap_problems.set(i64::try_from(parsed.problems.len()).unwrap_or(i64::MAX));
-        let mut steps = Vec::new();
-        if let Some(object) = &self.ranges {
-            for problem in &parsed.problems {
-                warn!(key = problem.key, "{problem}");
-                steps.push(notice(object, "InvalidKey", &problem.to_string()));
-            }
-            for told in &parsed.notices {
-                info!("{told}");
-                steps.push(notice(object, "Notice", &told.to_string()));
-            }
-        }
-        self.claims.set_pools(parsed.pools);
+    /// Hands what the cluster uses itself to the allocator.
+    fn reserve(&mut self) {
+        let nodes = self.index.nodes.iter().map(|(_, node)| node);
+        self.claims.reserve(nodes, self.index.service_ranges());
+    }
+
+    /// Publishes events that belong to no subject.
+    fn tell(&self, steps: Vec<Step>) {
         if self.leading && !steps.is_empty() {
             let writer = self.writer.clone();
-            tokio::spawn(
-                async move { writer.run(Subject::Service(Key::new("", "address ranges")), steps).await },
-            );
+            let nobody = Subject::Service(Key::new(&self.settings.namespace, "events"));
+            tokio::spawn(async move { writer.run(nobody, steps).await });
         }
+    }
+
+    /// When the rest of a released address ends.
+    fn next_expiry(&self) -> Option<Instant> {
+        let left = self.claims.next_expiry()?.saturating_sub(clock::wall_secs());
+        // A second later, since times of release are whole seconds.
+        Some(clock::now() + Duration::from_secs(left.saturating_add(1).min(EXPIRY_MAX_SECS)))
     }
 
     fn apply_report(&mut self, report: Report) {
@@ -351,30 +387,30 @@ impl Core {
         if self.ledger.is_none() && (is_early || !self.take_over().await) {
             return;
         }
+        self.claims.expire();
         let mut jobs = Vec::new();
         // A decision can free an address that another waits for; so go on until nothing more comes of it.
         loop {
+            self.index.dirty.extend(self.claims.take_ready());
             let (in_flight, pace) = (&self.in_flight, &self.pace);
             let may_go = |subject: &Subject| !in_flight.contains(subject) && !pace.is_held(subject);
             let batch: Vec<Subject> = self.index.dirty.extract_if(.., |subject| may_go(subject)).collect();
             if batch.is_empty() {
                 break;
             }
-            for subject in self.oldest_first(batch) {
+            for subject in self.in_order(batch) {
                 let steps = self.decide(&subject);
-                if steps.is_empty() {
-                    self.pace.settled(&subject);
-                } else {
-                    self.in_flight.insert(subject.clone());
-                    jobs.push((subject, steps));
-                }
-            }
-            if self.claims.take_freed() {
-                let waiting = self.claims.waiting().clone();
-                self.index.dirty.extend(waiting);
+                self.take_on(subject, steps, &mut jobs);
             }
         }
         let changes = self.claims.take_unwritten();
+        if !changes.is_empty() {
+            self.pools.touch();
+        }
+        self.metrics.owners_waiting.set(i64::try_from(self.claims.waiting()).unwrap_or(i64::MAX));
+        for (key, steps) in self.pool_steps() {
+            self.take_on(Subject::Pool(key), steps, &mut jobs);
+        }
         if let Some(ledger) = &mut self.ledger
             && !changes.is_empty()
             && let Err(error) = ledger.write(&changes).await
@@ -389,14 +425,28 @@ impl Core {
             self.take_over_at = Some(clock::now() + RETRY);
             return;
         }
-        self.report_pools();
         for (subject, steps) in jobs {
             self.send_off(subject, steps);
         }
     }
 
+    /// Notes the writes of a subject that was decided, or that it needs none.
+    fn take_on(&mut self, subject: Subject, steps: Vec<Step>, jobs: &mut Vec<(Subject, Vec<Step>)>) {
+        if steps.is_empty() {
+            self.pace.settled(&subject);
+        } else {
+            self.in_flight.insert(subject.clone());
+            jobs.push((subject, steps));
+        }
+    }
+
     fn decide(&mut self, subject: &Subject) -> Vec<Step> {
         match subject {
+            // Looked at when all claims of a turn are settled.
+            Subject::Pool(_) => {
+                self.pools.touch();
+                Vec::new()
+            }
             Subject::Class(name) => self.class_steps(name),
             Subject::Gateway(key) => self.gateway_steps(key),
             Subject::Service(key) => self.service_steps(key),
@@ -415,20 +465,23 @@ impl Core {
         });
     }
 
-    /// Owners that wait longest come first.
-    fn oldest_first(&self, batch: Vec<Subject>) -> Vec<Subject> {
-        let created = |subject: &Subject| match subject {
-            Subject::Class(_) => None,
+    /// Owners that hold an address come before those that hold none: until they have said with whom they share it, nobody
+    /// can join them. Among others the oldest comes first.
+    fn in_order(&self, batch: Vec<Subject>) -> Vec<Subject> {
+        let rank = |subject: &Subject| match subject {
+            Subject::Class(_) | Subject::Pool(_) => (false, 0),
             Subject::Gateway(key) => {
-                self.index.gateways.find(key).and_then(|object| object.metadata.creation_timestamp.clone())
+                let created = self.index.gateways.find(key).map(|object| created_secs(&object.metadata));
+                (!self.claims.holds(&owner_id(OwnerKind::Gateway, key)), created.unwrap_or_default())
             }
             Subject::Service(key) => {
-                self.index.services.find(key).and_then(|object| object.metadata.creation_timestamp.clone())
+                let created = self.index.services.find(key).map(|object| created_secs(&object.metadata));
+                (!self.claims.holds(&owner_id(OwnerKind::Service, key)), created.unwrap_or_default())
             }
         };
-        let mut dated: Vec<_> = batch.into_iter().map(|subject| (created(&subject), subject)).collect();
-        dated.sort();
-        dated.into_iter().map(|(_, subject)| subject).collect()
+        let mut ranked: Vec<_> = batch.into_iter().map(|subject| (rank(&subject), subject)).collect();
+        ranked.sort();
+        ranked.into_iter().map(|(_, subject)| subject).collect()
     }
 
     fn class_steps(&self, name: &str) -> Vec<Step> {
@@ -451,21 +504,6 @@ impl Core {
     fn class_is_accepted(&self, class: &GatewayClass) -> bool {
         class::is_accepted(&class::decide(class, self.bundle_version.as_deref()))
     }
-
-    fn report_pools(&self) {
-        let waiting = i64::try_from(self.claims.waiting().len()).unwrap_or(i64::MAX);
-        self.metrics.owners_waiting.set(waiting);
-        let allocator = self.claims.allocator();
-        for pool in allocator.pools() {
-            for family in Family::ALL {
-                let capacity = pool.capacity(family);
-                let labels = PoolLabels { pool: pool.name(), family: family.as_str() };
-                let free = allocator.free(&labels.pool, family).unwrap_or_default();
-                self.metrics.pool_addresses_capacity.get_or_create(&labels).set(capacity as f64);
-                self.metrics.pool_addresses_available.get_or_create(&labels).set(free as f64);
-            }
-        }
-    }
 }
 
 async fn sleep_until(at: Option<Instant>) {
@@ -473,6 +511,12 @@ async fn sleep_until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
+}
+
+/// When an object was created, in seconds since 1970.
+fn created_secs(metadata: &ObjectMeta) -> u64 {
+    let created = metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
+    created.and_then(|secs| u64::try_from(secs).ok()).unwrap_or_default()
 }
 
 /// A warning on `object`.

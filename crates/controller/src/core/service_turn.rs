@@ -1,13 +1,11 @@
 //! What is to be done about one Service.
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::api::core::v1::Service;
-use keryx_api::assigned::Assigned;
-use keryx_ipam::{Assignment, OwnerKind, Request};
+use keryx_ipam::{Assignment, OwnerKind, Reason, Request};
+use kube::ResourceExt as _;
 
 use super::claims::{owner_id, service_owner};
-use super::{Core, notice};
+use super::{Core, notes, notice};
 use crate::clock;
 use crate::index::Key;
 use crate::services::{self, Verdict};
@@ -23,17 +21,27 @@ impl Core {
         if !self.settings.services.serves(&service) {
             return self.leave_service(key, &service);
         }
-        let owner = service_owner(&service);
-        let demand = match services::demand(&service) {
+        let demand = match services::demand(&service, self.settings.foreign_annotations) {
             Ok(demand) => demand,
             Err(error) => {
-                return self.refuse_service(key, &service, "AddressNotUsable", &error.to_string());
+                return self.refuse_service(key, &service, error.code(), &error.to_string(), None);
             }
         };
-        let request = Request { owner, families: demand.families, addresses: demand.addresses, pool: None };
+        let request = Request {
+            labels: service.labels().clone(),
+            namespace_labels: self.index.labels_of_namespace(&key.namespace),
+            families: demand.families,
+            addresses: demand.addresses,
+            pool: demand.pool,
+            sharing: demand.sharing,
+            since_secs: super::created_secs(&service.metadata),
+            ..Request::new(service_owner(&service))
+        };
         match self.claims.request(&request) {
             Ok(assignment) => self.assign_service(key, &service, &assignment),
-            Err(reason) => self.refuse_service(key, &service, reason.code(), &reason.to_string()),
+            Err(reason) => {
+                self.refuse_service(key, &service, reason.code(), &reason.to_string(), Some(&reason))
+            }
         }
     }
 
@@ -47,16 +55,14 @@ impl Core {
     }
 
     fn assign_service(&mut self, key: &Key, service: &Service, assignment: &Assignment) -> Vec<Step> {
-        let mut seen = BTreeSet::new();
-        let pools = assignment.addresses.iter().map(|assigned| assigned.pool.to_string());
-        let assigned = Assigned {
-            addresses: assignment.addresses.iter().map(|assigned| assigned.address).collect(),
-            pools: pools.filter(|pool| seen.insert(pool.clone())).collect(),
-        };
-        let mut steps = status_step(key, service, &Verdict::Assigned { assigned, unmet: None });
+        let owner = owner_id(OwnerKind::Service, key);
+        let addresses: Vec<_> = assignment.addresses.iter().map(|assigned| assigned.address).collect();
+        let notes = notes::of_assignment(assignment);
+        let verdict = Verdict::Assigned { assigned: self.mark_of(&owner, &addresses), notes };
+        let mut steps = status_step(key, service, &verdict);
         if steps.is_empty() {
             // The status shows it no longer, so it can be another's.
-            assignment.surplus.iter().for_each(|claim| self.claims.forget(claim.address));
+            assignment.surplus.iter().for_each(|claim| self.claims.forget(claim.address, &owner));
         }
         if let Some(partial) = &assignment.partial
             && !steps.is_empty()
@@ -66,26 +72,30 @@ impl Core {
         steps
     }
 
-    /// The wish cannot be met. What the Service holds from before it keeps, since an address never goes by itself.
+    /// The wish cannot be met. What the Service holds from before it keeps, since an address never goes by itself, but for
+    /// one that its own change made unfit for those who share it.
     fn refuse_service(
         &mut self,
         key: &Key,
         service: &Service,
-        reason: &'static str,
+        code: &'static str,
         message: &str,
+        reason: Option<&Reason>,
     ) -> Vec<Step> {
-        let held = self.claims.held(&owner_id(OwnerKind::Service, key));
-        let verdict = if held.is_empty() {
-            Verdict::Refused { reason, message: message.to_owned() }
+        let owner = owner_id(OwnerKind::Service, key);
+        let forfeited = reason.and_then(Reason::forfeits);
+        let held = self.claims.held(&owner).into_iter().map(|claim| claim.address);
+        let kept: Vec<_> = held.filter(|address| Some(*address) != forfeited).collect();
+        let verdict = if kept.is_empty() {
+            Verdict::Refused { reason: code, message: message.to_owned() }
         } else {
-            let pools: BTreeSet<String> = held.iter().map(|claim| claim.pool.to_string()).collect();
-            let addresses = held.iter().map(|claim| claim.address).collect();
-            let assigned = Assigned { addresses, pools: pools.into_iter().collect() };
-            Verdict::Assigned { assigned, unmet: Some(reason) }
+            Verdict::Assigned { assigned: self.mark_of(&owner, &kept), notes: vec![notes::unmet(code, message)] }
         };
         let mut steps = status_step(key, service, &verdict);
-        if !steps.is_empty() {
-            steps.push(notice(service, reason, message));
+        if steps.is_empty() {
+            forfeited.into_iter().for_each(|address| self.claims.forget(address, &owner));
+        } else {
+            steps.push(notice(service, code, message));
         }
         steps
     }

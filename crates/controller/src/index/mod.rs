@@ -7,18 +7,21 @@ mod store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Service};
+use k8s_openapi::api::networking::v1::ServiceCIDR;
 use keryx_api::gateway_api::{
     Gateway, GatewayClass, GatewayListenersAllowedRoutesNamespacesFrom as From, ReferenceGrant, Route,
     RouteKind,
 };
+use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_api::names;
 use keryx_daemon::watch::Change;
 pub(crate) use keryx_gateway::ObjectKey as Key;
 use kube::ResourceExt as _;
 
 pub(crate) use references::{References, RouteId};
-pub(crate) use store::{Changed, Store};
+pub(crate) use store::{Changed, Listing, Store};
 
 use crate::writer::Stored;
 
@@ -31,6 +34,8 @@ pub(crate) enum Subject {
     Gateway(Key),
     /// A Service of type LoadBalancer.
     Service(Key),
+    /// The status of an IPAddressPool.
+    Pool(Key),
 }
 
 impl std::fmt::Display for Subject {
@@ -39,6 +44,7 @@ impl std::fmt::Display for Subject {
             Self::Class(name) => write!(f, "GatewayClass {name}"),
             Self::Gateway(key) => write!(f, "Gateway {key}"),
             Self::Service(key) => write!(f, "Service {key}"),
+            Self::Pool(key) => write!(f, "IPAddressPool {key}"),
         }
     }
 }
@@ -62,6 +68,10 @@ pub(crate) struct Index {
     pub(crate) udp_routes: Store<Route>,
     /// ReferenceGrants.
     pub(crate) grants: Store<ReferenceGrant>,
+    /// Ranges of ClusterIPs.
+    pub(crate) service_cidrs: Store<ServiceCIDR>,
+    /// IPAddressPools of Keryx' namespace.
+    pub(crate) address_pools: Store<IPAddressPool>,
     /// Exposure ConfigMaps.
     pub(crate) exposures: Store<ConfigMap>,
     /// Who refers to whom.
@@ -91,6 +101,13 @@ impl Index {
 
     pub(crate) fn services_changed(&mut self, change: Change<Service>) {
         for changed in changes(&mut self.services, change) {
+            self.mark_service(changed);
+        }
+    }
+
+    /// Takes in a full list of Services that was read aside from the watch.
+    pub(crate) fn services_listed(&mut self, listing: Listing<Service>) {
+        for changed in self.services.replace(listing) {
             self.mark_service(changed);
         }
     }
@@ -135,6 +152,9 @@ impl Index {
                     .into_iter()
                     .for_each(|changed| self.mark_gateway(changed));
             }
+            Stored::Pool(object) => {
+                self.address_pools.note_written(*object);
+            }
             Stored::Class(object) => {
                 self.classes.note_written(*object).into_iter().for_each(|changed| self.mark_class(changed));
             }
@@ -145,16 +165,42 @@ impl Index {
         }
     }
 
-    pub(crate) fn namespaces_changed(&mut self, change: Change<Namespace>) {
+    /// Takes in Namespaces; returns those with other labels than before.
+    pub(crate) fn namespaces_changed(&mut self, change: Change<Namespace>) -> Vec<String> {
         let labels = |namespace: &Option<Arc<Namespace>>| namespace.as_ref().map(|n| n.labels().clone());
-        let relabelled = changes(&mut self.namespaces, change)
-            .iter()
-            .any(|changed| labels(&changed.old) != labels(&changed.new));
-        if relabelled {
+        let relabelled: Vec<String> = changes(&mut self.namespaces, change)
+            .into_iter()
+            .filter(|changed| labels(&changed.old) != labels(&changed.new))
+            .map(|changed| changed.key.name)
+            .collect();
+        if !relabelled.is_empty() {
             let selecting = self.gateways.iter().filter(|(_, gateway)| selects_namespaces(gateway));
             let marks: Vec<Subject> = selecting.map(|(key, _)| Subject::Gateway(key.clone())).collect();
             self.dirty.extend(marks);
         }
+        relabelled
+    }
+
+    /// The labels of a namespace; none of one that is not known.
+    pub(crate) fn labels_of_namespace(&self, name: &str) -> BTreeMap<String, String> {
+        self.namespaces.get("", name).map(|namespace| namespace.labels().clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn service_cidrs_changed(&mut self, change: Change<ServiceCIDR>) {
+        changes(&mut self.service_cidrs, change);
+    }
+
+    /// The networks from which the cluster gives ClusterIPs.
+    pub(crate) fn service_ranges(&self) -> impl Iterator<Item = IpNet> {
+        let specs = self.service_cidrs.iter().filter_map(|(_, object)| object.spec.as_ref());
+        specs.flat_map(|spec| spec.cidrs.iter().flatten()).filter_map(|range| range.parse().ok())
+    }
+
+    /// Takes in IPAddressPools; says whether more than a status changed.
+    pub(crate) fn address_pools_changed(&mut self, change: Change<IPAddressPool>) -> bool {
+        let spec = |pool: &Option<Arc<IPAddressPool>>| pool.as_ref().map(|pool| pool.spec.clone());
+        let changed = changes(&mut self.address_pools, change);
+        changed.iter().any(|changed| spec(&changed.old) != spec(&changed.new))
     }
 
     /// Takes in Nodes; says whether any address or Pod range may have changed.
@@ -187,6 +233,13 @@ impl Index {
 
     pub(crate) fn gateways_changed(&mut self, change: Change<Gateway>) {
         for changed in changes(&mut self.gateways, change) {
+            self.mark_gateway(changed);
+        }
+    }
+
+    /// Takes in a full list of Gateways that was read aside from the watch.
+    pub(crate) fn gateways_listed(&mut self, listing: Listing<Gateway>) {
+        for changed in self.gateways.replace(listing) {
             self.mark_gateway(changed);
         }
     }

@@ -1,6 +1,6 @@
 //! Objects of one kind as last seen, from the watch or from the answer to an own write, whichever is newer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use keryx_gateway::ObjectKey as Key;
@@ -91,30 +91,61 @@ impl<K: Resource + Clone> Store<K> {
 
     /// Replaces everything by a full list; what the list lacks is gone.
     pub(crate) fn reset(&mut self, list: Vec<K>) -> Vec<Changed<K>> {
-        let listed: std::collections::BTreeSet<Key> =
-            list.iter().map(|object| Key::of(object.meta())).collect();
-        let gone: Vec<Key> = self.objects.keys().filter(|key| !listed.contains(key)).cloned().collect();
-        let newest = list.iter().filter_map(version).max().unwrap_or_default();
+        let mut listing = Listing::default();
+        list.into_iter().for_each(|object| listing.note(object, self));
+        self.replace(listing)
+    }
+
+    /// As [`Store::reset`], with what a list tells beside what is here.
+    pub(crate) fn replace(&mut self, listing: Listing<K>) -> Vec<Changed<K>> {
+        let gone: Vec<Key> =
+            self.objects.keys().filter(|key| !listing.keys.contains(key)).cloned().collect();
         let mut changes = Vec::new();
-        for object in list {
-            let key = Key::of(object.meta());
-            let here = self.objects.get(&key);
-            if here.is_none_or(|here| is_newer(version(&object), version(here.as_ref()))) {
-                changes.push(self.insert(key, object));
-            }
+        for object in listing.news {
+            changes.push(self.insert(Key::of(object.meta()), object));
         }
         for key in gone {
             let old = self.objects.remove(&key);
             changes.push(Changed { key, old, new: None });
         }
-        self.horizon = self.horizon.max(newest);
+        self.horizon = self.horizon.max(listing.newest);
         changes
+    }
+
+    /// Whether `object` tells nothing that is not here already.
+    fn has(&self, object: &K) -> bool {
+        let here = self.objects.get(&Key::of(object.meta()));
+        here.is_some_and(|here| !is_newer(version(object), version(here.as_ref())))
     }
 
     fn insert(&mut self, key: Key, object: K) -> Changed<K> {
         let new = Arc::new(object);
         let old = self.objects.insert(key.clone(), Arc::clone(&new));
         Changed { key, old, new: Some(new) }
+    }
+}
+
+/// A full list, reduced to what a store lacks: a second copy of every object would double the memory in use.
+pub(crate) struct Listing<K> {
+    keys: BTreeSet<Key>,
+    news: Vec<K>,
+    newest: u128,
+}
+
+impl<K> Default for Listing<K> {
+    fn default() -> Self {
+        Self { keys: BTreeSet::new(), news: Vec::new(), newest: 0 }
+    }
+}
+
+impl<K: Resource + Clone> Listing<K> {
+    /// Takes in one object of the list.
+    pub(crate) fn note(&mut self, object: K, known: &Store<K>) {
+        self.keys.insert(Key::of(object.meta()));
+        self.newest = self.newest.max(version(&object).unwrap_or_default());
+        if !known.has(&object) {
+            self.news.push(object);
+        }
     }
 }
 

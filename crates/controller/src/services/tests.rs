@@ -32,7 +32,7 @@ fn now() -> Time {
 }
 
 fn assigned() -> Verdict {
-    Verdict::Assigned { assigned: "192.0.2.10 from pool range-global".parse().unwrap(), unmet: None }
+    Verdict::Assigned { assigned: "192.0.2.10 from pool range-global".parse().unwrap(), notes: Vec::new() }
 }
 
 /// `service` with `status` stored.
@@ -71,7 +71,7 @@ fn families_follow_the_policy() {
         let spec = service.spec.as_mut().unwrap();
         spec.ip_families = Some(families.iter().map(|family| (*family).to_owned()).collect());
         spec.ip_family_policy = Some(policy.into());
-        demand(&service).unwrap().families
+        demand(&service, true).unwrap().families
     };
     assert_eq!(demand_of(&["IPv6"], "SingleStack"), Families::Single(Some(Family::V6)));
     assert_eq!(demand_of(&["IPv6", "IPv4"], "PreferDualStack"), Families::Prefer(Family::V6));
@@ -83,11 +83,57 @@ fn families_follow_the_policy() {
 fn a_requested_address_that_is_none_is_named() {
     let mut service = service(None);
     service.spec.as_mut().unwrap().load_balancer_ip = Some("here".into());
-    let text = demand(&service).unwrap_err().to_string();
-    assert_eq!(
-        text,
-        "spec.loadBalancerIP \"here\" is no IP address; give an IPv4 or IPv6 address, or none to get any"
-    );
+    let text = demand(&service, true).unwrap_err().to_string();
+    assert!(text.contains("spec.loadBalancerIP") && text.contains("'here'"), "{text}");
+}
+
+#[test]
+fn annotations_of_others_are_followed_unless_that_is_switched_off() {
+    let mut service = service(None);
+    let wish = ("metallb.io/address-pool".to_owned(), "edge".to_owned());
+    service.metadata.annotations = Some([wish].into());
+    assert_eq!(demand(&service, true).unwrap().pool.as_deref(), Some("edge"));
+    assert_eq!(demand(&service, false).unwrap().pool, None);
+}
+
+#[test]
+fn who_shares_says_its_ports_and_under_policy_local_its_pods() {
+    let mut service = service(None);
+    service.metadata.namespace = Some("apps".into());
+    service.metadata.name = Some("dns".into());
+    service.metadata.annotations = Some([("keryx.dev/sharing-key".to_owned(), "edge".to_owned())].into());
+    let spec = service.spec.as_mut().unwrap();
+    let port = |protocol: Option<&str>| ServicePort {
+        port: 53,
+        protocol: protocol.map(Into::into),
+        ..ServicePort::default()
+    };
+    spec.ports = Some(vec![port(None), port(Some("UDP"))]);
+    let sharing = demand(&service, true).unwrap().sharing.unwrap();
+    assert_eq!(sharing.key, "edge");
+    assert_eq!(sharing.ports, [(Protocol::Tcp, 53), (Protocol::Udp, 53)].into());
+    assert_eq!(sharing.backend, Backend::Any);
+
+    let local = |service: &mut Service, selector: &[(&str, &str)]| {
+        let spec = service.spec.as_mut().unwrap();
+        spec.external_traffic_policy = Some("Local".into());
+        spec.selector = Some(selector.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
+        demand(service, true).unwrap().sharing.unwrap().backend
+    };
+    assert_eq!(local(&mut service, &[("app", "dns")]), Backend::Local("apps: app=dns".into()));
+    assert_eq!(local(&mut service, &[]), Backend::Local("apps/dns".into()), "endpoints of its own");
+}
+
+#[test]
+fn what_else_is_to_be_known_stands_beside_the_mark_and_goes_when_it_is_over() {
+    let note = Wanted::yes(names::CONDITION_REQUEST_UNMET, "PoolExhausted", "no second address");
+    let Verdict::Assigned { assigned: mark, .. } = assigned() else { panic!("no mark") };
+    let noted = Verdict::Assigned { assigned: mark, notes: vec![note] };
+    let with_note = stored(service(None), status(&service(None), &noted, &now()).unwrap());
+    assert!(status(&with_note, &noted, &now()).is_none());
+    assert!(super::mark(&with_note).is_some());
+    let after = status(&with_note, &assigned(), &now()).unwrap();
+    assert_eq!(after["conditions"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]

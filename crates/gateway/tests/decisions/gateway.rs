@@ -4,6 +4,7 @@ use crate::world::{self, APP, TO_APP, WEB, World, key};
 use insta::assert_snapshot;
 use keryx_api::gateway_api::RouteKind;
 use keryx_gateway::addresses::{AddressState, RefusalReason};
+use keryx_gateway::conditions::Wanted;
 
 /// A Gateway of these listeners.
 fn listeners(listeners: &str) -> World {
@@ -211,4 +212,21 @@ fn our_own_stored_services_are_no_obstacle_not_even_those_of_a_deleted_predecess
     assert_eq!(world.decide(), before);
     world.gateway.metadata.uid = Some("uid-of-successor".to_owned());
     assert_eq!(world::ports(&world.decide()), world::ports(&before));
+}
+
+#[test]
+fn a_gateway_that_shares_its_address_says_by_which_key_to_the_speakers() {
+    let mut world = World::serving();
+    assert_eq!(world.decide().exposure.unwrap().sharing_key, None);
+    world.sharing_key = Some("edge".into());
+    assert_eq!(world.decide().exposure.unwrap().sharing_key.as_deref(), Some("edge"));
+}
+
+#[test]
+fn what_else_is_to_be_known_about_the_addresses_stands_after_our_own_conditions() {
+    let mut world = World::serving();
+    let note = Wanted::yes("keryx.dev/OutsidePool", "PoolChanged", "Pool a no longer has 192.0.2.10");
+    world.address_notes = vec![note.clone()];
+    let conditions = world.decide().conditions;
+    assert_eq!((conditions.len(), conditions.last()), (3, Some(&note)));
 }

@@ -31,6 +31,8 @@ pub(crate) struct World {
     pub(crate) namespaces: BTreeMap<String, BTreeMap<String, String>>,
     pub(crate) grants: Vec<ReferenceGrant>,
     pub(crate) addresses: AddressState,
+    pub(crate) address_notes: Vec<Wanted>,
+    pub(crate) sharing_key: Option<String>,
     pub(crate) write_failures: BTreeMap<ObjectKey, String>,
 }
 
@@ -66,6 +68,8 @@ impl World {
             namespaces: BTreeMap::new(),
             grants: Vec::new(),
             addresses: AddressState::Assigned(vec!["192.0.2.10".parse().unwrap()]),
+            address_notes: Vec::new(),
+            sharing_key: None,
             write_failures: BTreeMap::new(),
         }
     }
@@ -122,6 +126,8 @@ impl World {
                 gateway: &self.gateway,
                 routes: &routes,
                 addresses: &self.addresses,
+                address_notes: &self.address_notes,
+                sharing_key: self.sharing_key.as_deref(),
                 write_failures: &self.write_failures,
                 load_balancer_class: CLASS,
             },

@@ -1,19 +1,27 @@
-//! What a request would get, decided without changing anything.
+//! What a request would get, decided without changing anything. The order of choice stands in [`super::pools`].
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Allocator, PoolState};
+use super::Allocator;
+use super::facts::keyed;
+use super::names::NameId;
+use super::owners::Handle;
+use super::pools::{PoolState, Rank};
+use super::waiting::Line;
+use crate::access::Applicant;
 use crate::family::{Family, number};
 use crate::interval::Span;
 use crate::reason::Reason;
 use crate::request::{Families, Request};
 
-/// One address for the owner: held already, or free.
+/// One address for the owner.
 pub(super) struct Pick {
     pub(super) address: IpAddr,
-    /// The pool of the claim that exists, or that the free address is taken from.
-    pub(super) pool: Arc<str>,
+    /// Number of the pool of the claim that exists, or that the address is taken from.
+    pub(super) pool: NameId,
+    /// Whether the owner holds it already.
+    pub(super) held: bool,
 }
 
 /// What a request gets.
@@ -24,24 +32,43 @@ pub(super) struct Choice {
     pub(super) partial: Option<Reason>,
 }
 
-/// The pool that automatic choice takes from, or why there is none.
-type Deciding<'a> = Result<&'a PoolState, Reason>;
+/// Who asks for what.
+pub(super) struct Ask<'a> {
+    pub(super) request: &'a Request,
+    owner: Applicant<'a>,
+    /// If it holds something.
+    pub(super) me: Option<Handle>,
+    /// Place of the pool asked for by name, or why there is none.
+    named: Option<Result<usize, Reason>>,
+}
 
 impl Allocator {
-    pub(super) fn choose(&self, request: &Request) -> Result<Choice, Reason> {
+    pub(super) fn ask<'a>(&self, request: &'a Request) -> Ask<'a> {
+        let owner = Applicant {
+            kind: request.owner.id.kind,
+            namespace: &request.owner.id.namespace,
+            namespace_labels: &request.namespace_labels,
+            labels: &request.labels,
+        };
+        let named = request.pool.as_ref().map(|name| self.named(name, owner));
+        Ask { request, owner, me: self.owners.find(&request.owner.id), named }
+    }
+
+    /// Decides, and adds to `lines` what the owner waits for if it does not get everything.
+    pub(super) fn choose(&self, ask: &Ask<'_>, lines: &mut Vec<Line>) -> Result<Choice, Reason> {
+        let request = ask.request;
         if request.families == Families::EachAvailable && !request.addresses.is_empty() {
-            return self.choose_exactly(request);
+            return self.choose_exactly(ask, lines);
         }
-        let pool = self.deciding_pool(request);
-        let families = self.families(request, &pool)?;
+        let families = self.families(ask, lines)?;
         fit_families(request, &families)?;
         let mut picks = Vec::with_capacity(families.len());
         let mut missing = None;
         for family in families {
-            let by_value = request.addresses.iter().find(|address| Family::of(**address) == family);
-            let pick = match by_value {
-                Some(&address) => Ok(self.exact(request, address)?),
-                None => self.any(request, family, &pool),
+            let is_wanted = |address: &&IpAddr| Some(Family::of(**address)) == family;
+            let pick = match request.addresses.iter().find(is_wanted) {
+                Some(&address) => Ok(self.exact(ask, address, lines)?),
+                None => self.any(ask, family, lines),
             };
             match (pick, request.families) {
                 (Ok(pick), _) => picks.push(pick),
@@ -58,141 +85,235 @@ impl Allocator {
     }
 
     /// The addresses asked for by value, and no others.
-    fn choose_exactly(&self, request: &Request) -> Result<Choice, Reason> {
-        let mut picks: Vec<Pick> = Vec::with_capacity(request.addresses.len());
-        for &address in &request.addresses {
+    fn choose_exactly(&self, ask: &Ask<'_>, lines: &mut Vec<Line>) -> Result<Choice, Reason> {
+        let mut picks: Vec<Pick> = Vec::with_capacity(ask.request.addresses.len());
+        for &address in &ask.request.addresses {
             if picks.iter().all(|pick| pick.address != address) {
-                picks.push(self.exact(request, address)?);
+                picks.push(self.exact(ask, address, lines)?);
             }
         }
         Ok(Choice { picks, partial: None })
     }
 
-    /// The families that `request` comes down to, in order; never none.
-    fn families(&self, request: &Request, pool: &Deciding<'_>) -> Result<Vec<Family>, Reason> {
-        let holds = |family| self.kept(request, family, pool).is_some();
-        let in_pool = |family| pool.as_ref().is_ok_and(|pool| *pool.capacity.get(family) > 0);
-        let families = match request.families {
-            Families::Single(Some(family)) => vec![family],
-            Families::Single(None) => {
-                let by_value = request.addresses.first().map(|address| Family::of(*address));
-                let held = || Family::ALL.into_iter().find(|family| holds(*family));
-                let available = || Family::ALL.into_iter().find(|family| in_pool(*family));
-                by_value.or_else(held).or_else(available).into_iter().collect()
-            }
-            Families::Prefer(first) | Families::Require(first) => vec![first, first.other()],
+    /// The families that the request comes down to, in order, never none; `None` stands for either.
+    fn families(&self, ask: &Ask<'_>, lines: &mut Vec<Line>) -> Result<Vec<Option<Family>>, Reason> {
+        let request = ask.request;
+        Ok(match request.families {
+            Families::Single(Some(family)) => vec![Some(family)],
+            Families::Single(None) => vec![request.addresses.first().map(|address| Family::of(*address))],
+            Families::Prefer(first) | Families::Require(first) => vec![Some(first), Some(first.other())],
             Families::EachAvailable => {
-                Family::ALL.into_iter().filter(|family| holds(*family) || in_pool(*family)).collect()
-            }
-        };
-        match (families.is_empty(), pool) {
-            (false, _) => Ok(families),
-            (true, Err(reason)) => Err(reason.clone()),
-            (true, Ok(pool)) => {
-                Err(Reason::FamilyNotInPool { pool: Arc::clone(&pool.name), family: Family::V4 })
-            }
-        }
-    }
-
-    /// An address of `family`: the one held, else the pool's next free one.
-    fn any(&self, request: &Request, family: Family, pool: &Deciding<'_>) -> Result<Pick, Reason> {
-        if let Some(pick) = self.kept(request, family, pool) {
-            return Ok(pick);
-        }
-        let state = *pool.as_ref().map_err(Clone::clone)?;
-        let pool = Arc::clone(&state.name);
-        match state.next_free(family) {
-            Some(address) => Ok(Pick { address, pool }),
-            None if *state.capacity.get(family) == 0 => Err(Reason::FamilyNotInPool { pool, family }),
-            None => {
-                let reserved = self.reserved_count(state, family);
-                Err(Reason::PoolExhausted { pool, family, capacity: *state.capacity.get(family), reserved })
-            }
-        }
-    }
-
-    /// The lowest address of `family` that the owner holds and still wants. Naming a pool is to ask for an address of that
-    /// pool: one that was taken from elsewhere, and is not in it, is then no longer wanted.
-    fn kept(&self, request: &Request, family: Family, pool: &Deciding<'_>) -> Option<Pick> {
-        let held =
-            self.addresses_of(&request.owner.id).iter().filter(|address| Family::of(**address) == family);
-        let mut picks = held
-            .filter_map(|&address| Some(Pick { address, pool: Arc::clone(&self.held.get(&address)?.pool) }));
-        picks.find(|pick| match &request.pool {
-            None => true,
-            Some(name) => {
-                **name == *pick.pool || pool.as_ref().is_ok_and(|state| state.pool.contains(pick.address))
+                let exists = |family: &Family| {
+                    let in_pool = |index: usize| *self.state(index).capacity.get(*family) > 0;
+                    self.kept(ask, Some(*family)).is_some() || self.candidates(ask).any(in_pool)
+                };
+                let families: Vec<Option<Family>> =
+                    Family::ALL.into_iter().filter(exists).map(Some).collect();
+                if families.is_empty() {
+                    return Err(self.refusal(ask, Some(Family::V4), lines));
+                }
+                families
             }
         })
     }
 
+    /// An address that is not asked for by value.
+    fn any(&self, ask: &Ask<'_>, family: Option<Family>, lines: &mut Vec<Line>) -> Result<Pick, Reason> {
+        if let Some(pick) = self.kept(ask, family) {
+            return Ok(pick);
+        }
+        if let Some(pick) = self.rested(ask, family).or_else(|| self.joined(ask, family)) {
+            return Ok(pick);
+        }
+        for index in self.candidates(ask) {
+            let state = self.state(index);
+            let next = family.or_else(|| state.usual_family()).and_then(|family| state.next(family));
+            if let Some(address) = next {
+                return Ok(Pick { address, pool: state.id, held: false });
+            }
+        }
+        Err(self.refusal(ask, family, lines))
+    }
+
+    /// The lowest address of `family` that the owner holds and still wants. Naming a pool is to ask for an address of that
+    /// pool: one that was taken from elsewhere, and is not in it, is then no longer wanted. Nor is one that it
+    /// shares with others whom it does not fit any more.
+    fn kept(&self, ask: &Ask<'_>, family: Option<Family>) -> Option<Pick> {
+        let me = ask.me?;
+        let is_wanted = |address: &&IpAddr| family.is_none_or(|family| Family::of(**address) == family);
+        self.owners.held(me).iter().filter(is_wanted).find_map(|&address| {
+            let holders = self.holds.at(address);
+            let pool = holders.iter().find(|holder| holder.owner == me)?.pool();
+            let in_named = match (&ask.request.pool, &ask.named) {
+                (Some(name), Some(named)) => {
+                    **self.pool_names.get(pool) == **name
+                        || named.as_ref().is_ok_and(|index| self.state(*index).pool.contains(address))
+                }
+                (None, _) | (_, None) => true,
+            };
+            let fits = holders.len() == 1 || self.misfit(ask, address, true).is_none();
+            (in_named && fits).then_some(Pick { address, pool, held: true })
+        })
+    }
+
+    /// The lowest address that rests for the owner in a pool that automatic choice looks at.
+    fn rested(&self, ask: &Ask<'_>, family: Option<Family>) -> Option<Pick> {
+        let resting = self.rests.of(&ask.request.owner.id).iter();
+        let mut wanted =
+            resting.filter(|address| family.is_none_or(|family| Family::of(**address) == family));
+        wanted.find_map(|&address| {
+            let (_, index) = self.candidate_with(ask, address)?;
+            Some(Pick { address, pool: self.state(index).id, held: false })
+        })
+    }
+
+    /// The lowest address of the first pool that has one which others share and this owner fits to.
+    fn joined(&self, ask: &Ask<'_>, family: Option<Family>) -> Option<Pick> {
+        let sharing = keyed(ask.request.sharing.as_ref())?;
+        let namespace = self.owners.find_namespace(ask.owner.namespace);
+        let fitting = self.sharers.listed(sharing, namespace).filter_map(|address| {
+            let wanted = family.is_none_or(|family| Family::of(address) == family);
+            let mine = ask.me.is_some_and(|me| self.owners.held(me).contains(&address));
+            if !wanted || mine || self.misfit(ask, address, false).is_some() {
+                return None;
+            }
+            let (rank, index) = self.candidate_with(ask, address)?;
+            Some((rank, address, index))
+        });
+        let (_, address, index) = fitting.min()?;
+        Some(Pick { address, pool: self.state(index).id, held: false })
+    }
+
+    /// The first pool that automatic choice looks at, or that is named, which can give `address`.
+    fn candidate_with(&self, ask: &Ask<'_>, address: IpAddr) -> Option<(Rank, usize)> {
+        if self.reserved_why(address).is_some() {
+            return None;
+        }
+        let covering = self.pools.covering(address).iter().copied();
+        let giving = covering.filter(|index| self.state(*index).pool.contains(address));
+        let candidates = giving.filter(|index| match &ask.named {
+            Some(named) => named.as_ref() == Ok(index),
+            None => self.pools.is_automatic(*index, ask.owner),
+        });
+        candidates.filter_map(|index| Some((self.pools.rank(index, ask.owner)?, index))).min()
+    }
+
+    /// The pools to look at, in order.
+    fn candidates<'a>(&'a self, ask: &'a Ask<'_>) -> impl Iterator<Item = usize> + 'a {
+        let automatic = ask.named.is_none().then(|| self.pools.automatic(ask.owner));
+        let named = ask.named.as_ref().and_then(|named| named.as_ref().ok().copied());
+        named.into_iter().chain(automatic.into_iter().flatten())
+    }
+
+    /// Why none of the pools gives an address of `family`, and what there is to wait for.
+    fn refusal(&self, ask: &Ask<'_>, family: Option<Family>, lines: &mut Vec<Line>) -> Reason {
+        if let Some(Err(reason)) = &ask.named {
+            return reason.clone();
+        }
+        let mut tried = Vec::new();
+        for index in self.candidates(ask) {
+            let state = self.state(index);
+            let family = family.or_else(|| state.usual_family()).unwrap_or(Family::V4);
+            let reason = self.why_nothing(state, family);
+            if let Reason::PoolExhausted { .. } = reason {
+                lines.push(Line::Pool(state.id, family));
+                if let Some(sharing) = keyed(ask.request.sharing.as_ref()) {
+                    lines.push(Line::Key(state.id, family, sharing.key.as_str().into()));
+                }
+            }
+            tried.push(reason);
+        }
+        match tried.len() {
+            0 => Reason::NoPool { namespace: ask.owner.namespace.to_owned() },
+            1 => tried.remove(0),
+            _ => Reason::PoolsExhausted { tried },
+        }
+    }
+
+    fn why_nothing(&self, state: &PoolState, family: Family) -> Reason {
+        let pool = Arc::clone(&state.pool.name);
+        let capacity = *state.capacity.get(family);
+        match &state.pool.problem {
+            Some(problem) => Reason::PoolInvalid { pool, problem: problem.clone() },
+            None if capacity == 0 => Reason::FamilyNotInPool { pool, family },
+            None => {
+                let reserved = self.reserved_count(state, family);
+                Reason::PoolExhausted { pool, family, capacity, reserved }
+            }
+        }
+    }
+
     /// Exactly this address.
-    fn exact(&self, request: &Request, address: IpAddr) -> Result<Pick, Reason> {
-        let hold = self.held.get(&address);
-        if let Some(hold) = hold
-            && hold.owner.id == request.owner.id
-        {
-            return Ok(Pick { address, pool: Arc::clone(&hold.pool) });
-        }
-        // Pools first: an owner learns nothing about addresses that are not for its namespace.
-        let pool = self.pool_of(request, address)?;
-        if let Some(why) = self.reserved_why(address) {
-            return Err(Reason::AddressReserved { address, why: why.clone() });
-        }
-        match hold {
-            Some(hold) => Err(Reason::AddressTaken { address, owner: Arc::clone(&hold.owner) }),
-            None => Ok(Pick { address, pool: Arc::clone(&pool.name) }),
-        }
-    }
-
-    /// The first pool open to the owner that can give `address`.
-    fn pool_of(&self, request: &Request, address: IpAddr) -> Result<&PoolState, Reason> {
-        let open: Vec<&PoolState> = match &request.pool {
-            Some(_) => vec![self.deciding_pool(request)?],
-            None => self.pools_for(&request.owner.id.namespace).collect(),
+    fn exact(&self, ask: &Ask<'_>, address: IpAddr, lines: &mut Vec<Line>) -> Result<Pick, Reason> {
+        let holders = self.holds.at(address);
+        let mine = holders.iter().find(|holder| Some(holder.owner) == ask.me);
+        let pool = match mine {
+            Some(holder) => holder.pool(),
+            // Pools first: an owner learns nothing about addresses that are not for it.
+            None => {
+                let pool = self.state(self.pool_of(ask, address)?).id;
+                if let Some(why) = self.reserved_why(address) {
+                    return Err(Reason::AddressReserved { address, why: why.clone() });
+                }
+                pool
+            }
         };
-        if let Some(state) = open.iter().find(|state| state.pool.contains(address)) {
-            return Ok(state);
-        }
-        let covers = |state: &PoolState| state.pool.ranges.of(Family::of(address)).contains(number(address));
-        if open.iter().any(|state| covers(state)) {
-            return Err(Reason::AddressAvoided { address });
-        }
-        if request.pool.is_some() {
-            return Err(Reason::AddressNotInPool { address, pool: Arc::clone(&open[0].name) });
-        }
-        let namespace = request.owner.id.namespace.clone();
-        match open.first() {
-            None => Err(Reason::NoPool { namespace }),
-            // The address may stand in a key that cannot be read.
-            Some(_) => match open.into_iter().find_map(|state| intact(state).err()) {
-                Some(broken) => Err(broken),
-                None => Err(Reason::AddressOutsidePools { address, namespace }),
-            },
+        match self.misfit(ask, address, mine.is_some()) {
+            None => Ok(Pick { address, pool, held: mine.is_some() }),
+            Some(reason) => {
+                lines.push(Line::Address(address));
+                Err(reason)
+            }
         }
     }
 
-    /// The pool that is named, else the first that is present for the owner's namespace.
-    fn deciding_pool(&self, request: &Request) -> Deciding<'_> {
-        let namespace = &request.owner.id.namespace;
-        let mut open = self.pools_for(namespace);
-        let found = match &request.pool {
-            Some(name) => open
-                .find(|state| *state.name == **name)
-                .ok_or_else(|| Reason::PoolUnknown { pool: name.clone(), namespace: namespace.clone() }),
-            None => open.next().ok_or_else(|| Reason::NoPool { namespace: namespace.clone() }),
+    /// Place of the first pool open to the owner that can give `address`.
+    fn pool_of(&self, ask: &Ask<'_>, address: IpAddr) -> Result<usize, Reason> {
+        let named = ask.named.clone().transpose()?;
+        let is_open = |index: &usize| match named {
+            Some(named) => named == *index,
+            None => self.pools.rank(*index, ask.owner).is_some(),
         };
-        found.and_then(intact)
+        let covering: Vec<usize> = self.pools.covering(address).iter().copied().filter(is_open).collect();
+        let giving = covering.iter().copied().filter(|index| self.state(*index).pool.contains(address));
+        if let Some(first) = giving.min_by_key(|index| self.pools.rank(*index, ask.owner)) {
+            return Ok(first);
+        }
+        if let Some(&index) = covering.first() {
+            let pool = &self.state(index).pool;
+            let kept_back = pool.reserved.of(Family::of(address)).contains(number(address));
+            let pool = Arc::clone(&pool.name);
+            return Err(if kept_back {
+                Reason::AddressKeptBack { address, pool }
+            } else {
+                Reason::AddressAvoided { address }
+            });
+        }
+        if let Some(index) = named {
+            let state = self.state(index);
+            return Err(match &state.pool.problem {
+                Some(_) => self.why_nothing(state, Family::of(address)),
+                None => Reason::AddressNotInPool { address, pool: Arc::clone(&state.pool.name) },
+            });
+        }
+        let namespace = ask.owner.namespace.to_owned();
+        let mut open = self.pools.open_to(ask.owner).peekable();
+        if open.peek().is_none() {
+            return Err(Reason::NoPool { namespace });
+        }
+        // The address may stand in a pool that cannot be read.
+        let broken = open.find(|index| self.state(*index).pool.problem.is_some());
+        Err(match broken {
+            Some(index) => self.why_nothing(self.state(index), Family::of(address)),
+            None => Reason::AddressOutsidePools { address, namespace },
+        })
     }
 
-    /// The pools that owners in `namespace` may use, first choice first.
-    fn pools_for(&self, namespace: &str) -> impl Iterator<Item = &PoolState> {
-        let [cidr, range] = self.of_namespace.get(namespace).copied().unwrap_or_default();
-        let [global_cidr, global_range] = self.global;
-        [cidr, global_cidr, range, global_range]
-            .into_iter()
-            .flatten()
-            .filter_map(|index| self.pools.get(index))
+    /// The pool called `name`, if it is open to the owner.
+    fn named(&self, name: &str, owner: Applicant<'_>) -> Result<usize, Reason> {
+        let open = self.pools.find(name).filter(|index| self.pools.rank(*index, owner).is_some());
+        let namespace = owner.namespace.to_owned();
+        open.ok_or_else(|| Reason::PoolUnknown { pool: name.to_owned(), namespace })
     }
 
     /// How many addresses of the pool are kept back for the cluster itself.
@@ -200,30 +321,28 @@ impl Allocator {
         let numbering = state.pool.numbering(family);
         let reserved = self.reserved_at.get(family);
         let spans = state.pool.ranges.of(family).spans();
-        spans
+        let given = spans.flat_map(|span| state.pool.reserved.of(family).gaps(span));
+        given
             .flat_map(|span| reserved.overlapping(span))
             .filter_map(|(span, _)| numbering.ordinals(span))
             .map(Span::count)
             .sum()
     }
-}
 
-/// The pool, unless its key is broken.
-fn intact(state: &PoolState) -> Result<&PoolState, Reason> {
-    match &state.pool.problem {
-        None => Ok(state),
-        Some(problem) => Err(Reason::PoolInvalid { key: Arc::clone(&state.name), problem: problem.clone() }),
+    fn state(&self, index: usize) -> &PoolState {
+        &self.pools.states()[index]
     }
 }
 
 /// Addresses asked for by value must be of wanted families, one of each at most.
-fn fit_families(request: &Request, families: &[Family]) -> Result<(), Reason> {
+fn fit_families(request: &Request, families: &[Option<Family>]) -> Result<(), Reason> {
     let mut named: Vec<IpAddr> = Vec::new();
     for &address in &request.addresses {
         let family = Family::of(address);
         let second = named.iter().any(|other| Family::of(*other) == family && *other != address);
-        if second || !families.contains(&family) {
-            let families = families.iter().map(|family| family.as_str()).collect::<Vec<_>>().join(", ");
+        if second || !families.contains(&Some(family)) {
+            let families = families.iter().flatten().map(|family| family.as_str());
+            let families = families.collect::<Vec<_>>().join(", ");
             return Err(Reason::AddressNotWanted { address, families });
         }
         named.push(address);

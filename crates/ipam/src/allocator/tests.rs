@@ -1,8 +1,16 @@
 use super::*;
 use crate::configmap;
-use crate::request::Families;
+use crate::owner::Owner;
+use crate::request::{Families, Then};
 
+mod access;
 mod history;
+mod rest;
+mod sharing;
+mod waiting;
+
+/// A time at which nothing happens in particular.
+const NOW: u64 = 1_800_000_000;
 
 /// Keys and values of a ConfigMap.
 type Entries = &'static [(&'static str, &'static str)];
@@ -32,7 +40,7 @@ fn allocator(entries: &[(&str, &str)]) -> Allocator {
 
 /// A request by `name` in namespace `a`.
 fn ask(name: &str, families: Families) -> Request {
-    Request { owner: owner(name, "a"), families, addresses: vec![], pool: None }
+    Request { families, ..Request::new(owner(name, "a")) }
 }
 
 fn ask_for(name: &str, families: Families, addresses: &[&str]) -> Request {
@@ -44,12 +52,12 @@ fn addresses(assignment: &Assignment) -> Vec<String> {
 }
 
 fn given(allocator: &mut Allocator, request: &Request) -> Vec<String> {
-    addresses(&allocator.request(request).unwrap())
+    addresses(&allocator.request(request, NOW).unwrap())
 }
 
 fn refused(allocator: &mut Allocator, request: &Request) -> Reason {
     let before: Vec<Claim> = allocator.claims().collect();
-    let reason = allocator.request(request).unwrap_err();
+    let reason = allocator.request(request, NOW).unwrap_err();
     assert_eq!(allocator.claims().collect::<Vec<_>>(), before, "a refusal changes nothing");
     reason
 }
@@ -73,7 +81,7 @@ fn the_first_key_present_decides() {
     ];
     for first in 0..keys.len() {
         let mut allocator = allocator(&keys[first..]);
-        let assignment = allocator.request(&ask("x", ANY)).unwrap();
+        let assignment = allocator.request(&ask("x", ANY), NOW).unwrap();
         assert_eq!(addresses(&assignment), [format!("192.0.2.{}", first + 1)]);
         assert_eq!(&*assignment.addresses[0].pool, keys[first].0);
         // An exhausted key is not passed over.
@@ -114,7 +122,7 @@ fn the_lowest_or_highest_free_address_is_given_and_ends_are_stepped_over() {
     let mut descending = allocator(&[range, ("search-order", "desc")]);
     assert_eq!(fill(&mut descending), ["192.0.3.2", "192.0.3.1", "192.0.2.254"]);
     assert_eq!(refused(&mut ascending, &ask("w", ANY)).code(), "PoolExhausted");
-    ascending.release(&owner("y", "a").id);
+    ascending.release(&owner("y", "a").id, NOW);
     assert_eq!(given(&mut ascending, &ask("w", ANY)), ["192.0.3.1"]);
 }
 
@@ -124,10 +132,10 @@ fn an_address_is_used_in_every_pool_that_has_it() {
     assert_eq!(given(&mut allocator, &ask("x", ANY)), ["192.0.2.1"]);
     let other = Request { owner: owner("y", "b"), ..ask("y", ANY) };
     assert_eq!(given(&mut allocator, &other), ["192.0.2.2"]);
-    assert_eq!(allocator.free("cidr-global", Family::V4), Some(1));
-    assert_eq!(allocator.free("cidr-a", Family::V4), Some(5));
-    allocator.release(&owner("x", "a").id);
-    assert_eq!(allocator.free("cidr-global", Family::V4), Some(2));
+    assert_eq!(allocator.usage("cidr-global").unwrap().v4.available, 1);
+    assert_eq!(allocator.usage("cidr-a").unwrap().v4.available, 5);
+    allocator.release(&owner("x", "a").id, NOW);
+    assert_eq!(allocator.usage("cidr-global").unwrap().v4.available, 2);
 }
 
 #[test]
@@ -166,12 +174,12 @@ fn a_preferred_family_that_is_missing_is_said_and_given_when_free() {
     let mut allocator = allocator(&[("cidr-a", "192.0.2.1-192.0.2.9,2001:db8::1")]);
     assert_eq!(given(&mut allocator, &ask("x", V6)), ["2001:db8::1"]);
     for (name, families) in [("y", Families::Prefer(Family::V6)), ("z", Families::EachAvailable)] {
-        let assignment = allocator.request(&ask(name, families)).unwrap();
+        let assignment = allocator.request(&ask(name, families), NOW).unwrap();
         assert_eq!(assignment.addresses.len(), 1);
         assert_eq!(assignment.partial.unwrap().code(), "PoolExhausted");
     }
-    allocator.release(&owner("x", "a").id);
-    let assignment = allocator.request(&ask("y", Families::Prefer(Family::V6))).unwrap();
+    allocator.release(&owner("x", "a").id, NOW);
+    let assignment = allocator.request(&ask("y", Families::Prefer(Family::V6)), NOW).unwrap();
     assert_eq!(addresses(&assignment), ["2001:db8::1", "192.0.2.1"]);
     assert_eq!(
         assignment.addresses.iter().map(|a| a.change).collect::<Vec<_>>(),
@@ -185,14 +193,17 @@ fn a_family_no_longer_wanted_is_surplus_until_forgotten() {
     let mut allocator = allocator(&[DUAL]);
     assert_eq!(given(&mut allocator, &ask("x", Families::Require(Family::V4))), ["192.0.2.1", "2001:db8::1"]);
     for _ in 0..2 {
-        let assignment = allocator.request(&ask("x", V6)).unwrap();
+        let assignment = allocator.request(&ask("x", V6), NOW).unwrap();
         assert_eq!(addresses(&assignment), ["2001:db8::1"]);
         assert_eq!(assignment.surplus, [claim("192.0.2.1", "x", "cidr-a")]);
         assert_eq!(given(&mut allocator, &ask("y", V4)), ["192.0.2.2"], "surplus is still held");
     }
-    assert_eq!(allocator.forget(ip("192.0.2.1")), Some(claim("192.0.2.1", "x", "cidr-a")));
-    assert_eq!(allocator.forget(ip("192.0.2.1")), None);
-    assert_eq!(allocator.request(&ask("x", V6)).unwrap().surplus, []);
+    assert_eq!(
+        allocator.forget(ip("192.0.2.1"), &owner("x", "a").id, NOW),
+        Some(Freed { claim: claim("192.0.2.1", "x", "cidr-a"), then: Then::Free })
+    );
+    assert_eq!(allocator.forget(ip("192.0.2.1"), &owner("x", "a").id, NOW), None);
+    assert_eq!(allocator.request(&ask("x", V6), NOW).unwrap().surplus, []);
     assert_eq!(given(&mut allocator, &ask("z", V4)), ["192.0.2.1"]);
 }
 
@@ -212,7 +223,7 @@ fn a_held_address_stays_whatever_becomes_of_its_pool() {
             let mut allocator = allocator(&[("range-a", "192.0.2.100-192.0.2.110")]);
             assert_eq!(given(&mut allocator, &ask("x", families)), ["192.0.2.100"]);
             allocator.set_pools(pools(edited));
-            let assignment = allocator.request(&ask("x", families)).unwrap();
+            let assignment = allocator.request(&ask("x", families), NOW).unwrap();
             let kept = &assignment.addresses[0];
             assert_eq!(
                 (kept.address, &*kept.pool, kept.change),
@@ -231,11 +242,11 @@ fn a_re_created_owner_takes_over() {
     given(&mut allocator, &ask("x", Families::Require(Family::V4)));
     let reborn = Owner { uid: "another".to_owned(), ..owner("x", "a") };
     let request = Request { owner: reborn.clone(), ..ask("x", Families::Require(Family::V4)) };
-    let assignment = allocator.request(&request).unwrap();
+    let assignment = allocator.request(&request, NOW).unwrap();
     assert_eq!(addresses(&assignment), ["192.0.2.1", "2001:db8::1"]);
     assert!(assignment.addresses.iter().all(|assigned| assigned.change == Change::TakenOver));
     assert!(allocator.claims().all(|claim| *claim.owner == reborn));
-    let again = allocator.request(&request).unwrap();
+    let again = allocator.request(&request, NOW).unwrap();
     assert!(again.addresses.iter().all(|assigned| assigned.change == Change::Kept));
 }
 
@@ -279,7 +290,7 @@ fn an_address_asked_for_by_value_is_checked() {
             let request = ask_for("x", families, &[address]);
             match expected {
                 Ok(pool) => {
-                    let assigned = allocator.request(&request).unwrap().addresses.remove(0);
+                    let assigned = allocator.request(&request, NOW).unwrap().addresses.remove(0);
                     assert_eq!((assigned.address, &*assigned.pool), (ip(address), pool));
                 }
                 Err(code) => assert_eq!(refused(&mut allocator, &request).code(), code, "{address}"),
@@ -328,10 +339,10 @@ fn another_address_by_value_replaces_the_old_one() {
     assert_eq!(given(&mut allocator, &ask("x", V4)), ["192.0.2.1"]);
     assert_eq!(given(&mut allocator, &ask("y", V4)), ["192.0.2.2"]);
     assert_eq!(refused(&mut allocator, &ask_for("x", V4, &["192.0.2.2"])).code(), "AddressTaken");
-    let assignment = allocator.request(&ask_for("x", V4, &["192.0.2.3"])).unwrap();
+    let assignment = allocator.request(&ask_for("x", V4, &["192.0.2.3"]), NOW).unwrap();
     assert_eq!(addresses(&assignment), ["192.0.2.3"]);
     assert_eq!(assignment.surplus, [claim("192.0.2.1", "x", "cidr-a")]);
-    allocator.forget(ip("192.0.2.1"));
+    allocator.forget(ip("192.0.2.1"), &owner("x", "a").id, NOW);
     assert_eq!(given(&mut allocator, &ask("x", V4)), ["192.0.2.3"], "no longer named, but held");
 }
 
@@ -345,7 +356,7 @@ fn a_named_pool_must_serve_the_namespace() {
     ]);
     let mut from = |pool: &str, addresses: &[&str]| {
         let request = Request { pool: Some(pool.to_owned()), ..ask_for("x", ANY, addresses) };
-        allocator.request(&request).map(|assignment| {
+        allocator.request(&request, NOW).map(|assignment| {
             let surplus: Vec<String> =
                 assignment.surplus.iter().map(|claim| claim.address.to_string()).collect();
             (super::tests::addresses(&assignment).join(" "), surplus.join(" "))
@@ -368,7 +379,7 @@ fn an_address_stays_when_the_named_pool_shrinks() {
     assert_eq!(given(&mut allocator, &request), ["192.0.2.1"]);
     for edited in [&[("cidr-a", "192.0.2.5")][..], &[("cidr-a", "oops")], &[]] {
         allocator.set_pools(pools(edited));
-        let kept = allocator.request(&request).unwrap();
+        let kept = allocator.request(&request, NOW).unwrap();
         assert_eq!(addresses(&kept), ["192.0.2.1"]);
         assert!(kept.addresses[0].outside_pool);
     }
@@ -393,13 +404,13 @@ fn reserved_addresses_are_stepped_over_and_kept_if_held() {
     let why = ReservedWhy::Node("192.0.2.2/32".to_owned());
     assert_eq!(reserved, Reason::AddressReserved { address: ip("192.0.2.2"), why });
     // Held ones stay, and say so.
-    let kept = allocator.request(&ask("x", ANY)).unwrap().addresses.remove(0);
+    let kept = allocator.request(&ask("x", ANY), NOW).unwrap().addresses.remove(0);
     assert_eq!(
         (kept.address, kept.reserved),
         (ip("192.0.2.1"), Some(ReservedWhy::Node("192.0.2.0/30".into())))
     );
     // Once freed, a reserved one stays back until its network goes.
-    allocator.forget(ip("192.0.2.1"));
+    allocator.forget(ip("192.0.2.1"), &owner("x", "a").id, NOW);
     assert_eq!(refused(&mut allocator, &ask("w", ANY)).code(), "PoolExhausted");
     allocator.set_reserved(reserve(&["192.0.2.6/32", "192.0.2.2/32"]));
     assert_eq!(given(&mut allocator, &ask("w", ANY)), ["192.0.2.1"]);
@@ -419,7 +430,7 @@ fn the_first_of_two_observed_owners_stays() {
     );
     assert_eq!(allocator.claims().collect::<Vec<_>>(), [claim("192.0.2.1", "x", "gone")]);
     // Outside every pool, and kept.
-    let kept = allocator.request(&ask("x", ANY)).unwrap().addresses.remove(0);
+    let kept = allocator.request(&ask("x", ANY), NOW).unwrap().addresses.remove(0);
     assert!(kept.outside_pool && kept.address == ip("192.0.2.1"));
 }
 
@@ -444,9 +455,9 @@ fn the_order_of_start_up_is_nothing() {
 fn a_refused_write_is_undone_by_forgetting_what_is_new() {
     let mut allocator = allocator(&[DUAL]);
     given(&mut allocator, &ask("x", V4));
-    let assignment = allocator.request(&ask("x", Families::Require(Family::V4))).unwrap();
+    let assignment = allocator.request(&ask("x", Families::Require(Family::V4)), NOW).unwrap();
     for assigned in assignment.addresses.iter().filter(|assigned| assigned.change == Change::New) {
-        allocator.forget(assigned.address);
+        allocator.forget(assigned.address, &owner("x", "a").id, NOW);
     }
     assert_eq!(allocator.claims().collect::<Vec<_>>(), [claim("192.0.2.1", "x", "cidr-a")]);
 }

@@ -32,15 +32,12 @@ struct Item {
 }
 
 /// Reads a value; the first item that is wrong makes the whole value wrong.
-pub(super) fn ranges(value: &str, skip_end_ips: bool) -> Result<Ranges, KeyError> {
+pub(crate) fn ranges(value: &str, skip_end_ips: bool) -> Result<Ranges, KeyError> {
     let value = value.trim();
     if value.is_empty() {
         return Err(KeyError::Empty);
     }
-    // kube-vip-cloud-provider knows the first form, kube-vip the others.
-    if matches!(value, "0.0.0.0/32" | "0.0.0.0" | "::/128" | "::") {
-        return Err(KeyError::Dhcp { text: value.to_owned() });
-    }
+    refuse_dhcp(value)?;
     let mut ranges = Ranges::default();
     let mut prefixes = Ranges::default();
     for text in value.split(',') {
@@ -58,6 +55,24 @@ pub(super) fn ranges(value: &str, skip_end_ips: bool) -> Result<Ranges, KeyError
         }
     }
     Ok(ranges)
+}
+
+/// Reads one item that stands alone.
+pub(crate) fn entry(text: &str) -> Result<(Family, Span), KeyError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(KeyError::Empty);
+    }
+    refuse_dhcp(text)?;
+    item(text).map(|item| (item.family, item.span))
+}
+
+/// kube-vip-cloud-provider knows the first form, kube-vip the others.
+fn refuse_dhcp(value: &str) -> Result<(), KeyError> {
+    match value {
+        "0.0.0.0/32" | "0.0.0.0" | "::/128" | "::" => Err(KeyError::Dhcp { text: value.to_owned() }),
+        _ => Ok(()),
+    }
 }
 
 /// The prefixes that make up a merged run of IPv4 prefixes, each without its first and last address, as
@@ -121,7 +136,7 @@ fn address(item: &str, text: &str) -> Result<IpAddr, KeyError> {
 }
 
 /// The beginning of `text`, short enough that a message with it fits into an event.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(100) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -34,7 +34,7 @@ pub(super) fn nearest_key(key: &str) -> Option<String> {
 
 /// How many letters must be added, removed, replaced or swapped with their neighbour to turn `a` into `b` (optimal string
 /// alignment distance).
-pub(super) fn distance(a: &str, b: &str) -> usize {
+pub fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
     for i in 1..=a.len() {

@@ -58,7 +58,7 @@ fn content_tells_the_kind_of_each_item() {
             let parsed = parsed(&[(key, value)]);
             assert_eq!(problems(&parsed), [""; 0], "{what}");
             assert_eq!(ranges(&parsed.pools[0]), *expected, "{what}");
-            assert_eq!(parsed.pools[0].name(), key, "{what}");
+            assert_eq!(&*parsed.pools[0].name, key, "{what}");
         }
     }
 }
@@ -107,7 +107,11 @@ fn a_wrong_value_says_how_to_write_it() {
         assert!(problem.starts_with("cidr-global: ") && problem.contains(expected), "{value:?}: {problem}");
         // The broken key stays in its place in the order, and the other key stays in force.
         assert_eq!(parsed.pools.len(), 2, "{value:?}");
-        assert_eq!(parsed.pools[0].problem.as_ref(), Some(&parsed.problems[0].reason), "{value:?}");
+        assert_eq!(
+            parsed.pools[0].problem,
+            Some(PoolProblem::Value(parsed.problems[0].reason.clone())),
+            "{value:?}"
+        );
         assert_eq!(parsed.pools[1].problem, None, "{value:?}");
         assert_eq!(ranges(&parsed.pools[1]), ["198.51.100.1"], "{value:?}");
     }
@@ -185,7 +189,8 @@ fn a_scope_must_be_a_namespace_name() {
 fn an_almost_global_namespace_is_asked_about() {
     for scope in ["gobal", "gloabl", "globall"] {
         let parsed = parsed(&[(&format!("range-{scope}"), "192.0.2.1")]);
-        assert_eq!(parsed.pools[0].key.scope, Scope::Namespace(scope.to_owned()));
+        let PoolSource::Key(key) = &parsed.pools[0].source else { panic!("{scope}") };
+        assert_eq!(key.scope, Scope::Namespace(scope.to_owned()));
         assert_eq!(
             notices(&parsed),
             [format!("range-{scope} serves only the namespace {scope}: did you mean range-global?")]
@@ -299,7 +304,8 @@ fn capacity_of_wide_pools_does_not_overflow() {
 #[test]
 fn the_namespace_global_shares_the_global_key() {
     let parsed = parsed(&[("cidr-global", "192.0.2.1")]);
-    assert_eq!(parsed.pools[0].key, PoolKey { prefix: KeyPrefix::Cidr, scope: Scope::Global });
+    let key = PoolKey { prefix: KeyPrefix::Cidr, scope: Scope::Global };
+    assert_eq!(parsed.pools[0].source, PoolSource::Key(key));
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn endpoints_count_by_their_conditions() {
             index.apply_service(&service);
             index.apply_endpoint_slice(&mk_slice("default/web-1", "web", endpoints));
             index.update(&"a".into());
-            let explanation = index.explain(&service_group("default/web")).unwrap();
+            let explanation = index.explain(&service_key("default/web")).unwrap();
             let nodes: Vec<&str> = explanation.ports[0].nodes.iter().map(|node| node.as_str()).collect();
             assert_eq!(nodes, **expected, "{endpoints:?}");
         }
@@ -76,7 +76,7 @@ fn one_port_number_serves_tcp_and_udp_apart() {
     let slice = mk_slice("default/dns-1", "dns", &[("a", State::Ready)]);
     index.apply_endpoint_slice(&set_slice_ports(slice, vec![mk_slice_port("dns", "UDP")]));
     index.update(&"a".into());
-    let ports = index.explain(&service_group("default/dns")).unwrap().ports;
+    let ports = index.explain(&service_key("default/dns")).unwrap().ports;
     let served: Vec<_> =
         ports.iter().map(|port| (port.protocol, port.port, !port.nodes.is_empty())).collect();
     assert_eq!(served, [(Protocol::Tcp, 53, false), (Protocol::Udp, 53, true)]);

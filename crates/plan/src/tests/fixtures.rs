@@ -11,9 +11,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time
 use k8s_openapi::jiff::Timestamp;
 use keryx_api::Protocol;
 use keryx_api::exposure::{AnnouncePolicy, ExposedPort, Exposure, GatewayReference, ServedBy, VERSION};
+use keryx_api::ledger::OwnerKind;
 use keryx_api::names::{COMPONENT_CLONE, CONDITION_ASSIGNED, LABEL_COMPONENT, LABEL_SERVICE_NAME};
 
-use crate::{Decision, GroupKey, Index, NodeName, ObjectName, Reason, VipPlan};
+use crate::{Decision, Index, NodeName, ObjectName, Owner, OwnerKey, Reason, VipPlan};
 
 pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -60,6 +61,14 @@ pub(super) fn set_status(service: &mut Service, ingress: &[&str], marked: &[&str
         load_balancer: Some(LoadBalancerStatus { ingress: Some(ingress.collect()) }),
         conditions: (!marked.is_empty()).then(|| vec![condition]),
     });
+}
+
+/// Lets a Service that holds addresses share them by a key.
+pub(super) fn set_sharing_key(mut service: Service, key: &str) -> Service {
+    for condition in service.status.as_mut().unwrap().conditions.iter_mut().flatten() {
+        condition.message.push_str(&format!(" shared by key {key}"));
+    }
+    service
 }
 
 pub(super) fn mk_port(name: &str, protocol: &str, port: i32) -> ServicePort {
@@ -203,6 +212,7 @@ pub(super) fn mk_exposure(gateway: &str, addresses: &[&str]) -> Exposure {
         addresses: addresses.iter().map(|address| ip(address)).collect(),
         ports: Vec::new(),
         announce: AnnouncePolicy { announce_from: Default::default(), without_endpoints: Default::default() },
+        sharing_key: None,
     }
 }
 
@@ -226,9 +236,14 @@ pub(super) fn three_nodes() -> Index {
     index
 }
 
-pub(super) fn service_group(name: &str) -> GroupKey {
+pub(super) fn service_key(name: &str) -> OwnerKey {
     let (namespace, name) = name.split_once('/').unwrap();
-    GroupKey::Service(ObjectName::new(namespace, name))
+    OwnerKey::Service(ObjectName::new(namespace, name))
+}
+
+pub(super) fn owner(kind: OwnerKind, name: &str) -> Owner {
+    let (namespace, name) = name.split_once('/').unwrap();
+    Owner { kind, name: ObjectName::new(namespace, name) }
 }
 
 /// What the plan for `me` says of an address.
@@ -252,11 +267,11 @@ pub(super) fn announcers(index: &mut Index, address: &str) -> Vec<&'static str> 
     nodes
 }
 
-/// The nodes that could announce a group, in the order in which they would, and then those that could not.
-pub(super) fn ranking(index: &mut Index, group: &GroupKey) -> (Vec<NodeName>, Vec<(NodeName, Reason)>) {
+/// The nodes that could announce an owner's group, in the order in which they would, and then those that could not.
+pub(super) fn ranking(index: &mut Index, owner: &OwnerKey) -> (Vec<NodeName>, Vec<(NodeName, Reason)>) {
     index.update(&"a".into());
     let (mut ranked, mut others) = (Vec::new(), Vec::new());
-    for candidate in index.explain(group).unwrap().nodes {
+    for candidate in index.explain(owner).unwrap().nodes {
         match candidate.reason {
             None => ranked.insert(0, candidate.node),
             Some(Reason::HolderIs { .. }) => ranked.push(candidate.node),
@@ -264,4 +279,10 @@ pub(super) fn ranking(index: &mut Index, group: &GroupKey) -> (Vec<NodeName>, Ve
         }
     }
     (ranked, others)
+}
+
+/// Why an owner does not get an address that it has.
+pub(super) fn refusal(index: &mut Index, owner: &OwnerKey, address: &str) -> Option<Reason> {
+    index.update(&"a".into());
+    index.plan().refused.get(&(owner.clone(), ip(address))).map(|refusal| refusal.reason.clone())
 }

@@ -5,7 +5,7 @@ use keryx_api::exposure::{AnnounceFrom, WithoutEndpoints};
 use keryx_api::names::{COMPONENT_ANCHOR, LABEL_COMPONENT};
 
 use super::fixtures::*;
-use crate::{Decision, GroupKey, NodeName, Reason, rendezvous};
+use crate::{Decision, GroupKey, NodeName, OwnerKey, Reason, rendezvous};
 
 const VIP: &str = "192.0.2.10";
 const VIP6: &str = "2001:db8::10";
@@ -15,7 +15,7 @@ fn a_cluster_service_prefers_nodes_with_an_endpoint_and_falls_back_to_the_others
     let mut index = three_nodes();
     index.apply_service(&mk_service("default/web", &[VIP]));
     index.apply_endpoint_slice(&mk_slice("default/web-1", "web", &[("b", State::Ready)]));
-    let (ranked, _) = ranking(&mut index, &service_group("default/web"));
+    let (ranked, _) = ranking(&mut index, &service_key("default/web"));
     assert_eq!((ranked[0].as_str(), ranked.len()), ("b", 3), "the others stand by");
     index.delete_node("b");
     assert_eq!(
@@ -30,7 +30,7 @@ fn a_local_service_is_announced_only_from_nodes_with_an_endpoint() {
     let mut index = three_nodes();
     index.apply_service(&set_local(mk_service("default/web", &[VIP])));
     index.apply_endpoint_slice(&mk_slice("default/web-1", "web", &[("b", State::Ready)]));
-    let (ranked, others) = ranking(&mut index, &service_group("default/web"));
+    let (ranked, others) = ranking(&mut index, &service_key("default/web"));
     assert_eq!(ranked, [NodeName::from("b")]);
     let no = Reason::NoLocalEndpoint;
     assert_eq!(others, [("a".into(), no.clone()), ("c".into(), no)]);
@@ -44,7 +44,7 @@ fn a_gateway_is_announced_only_from_nodes_with_an_endpoint_unless_told_otherwise
     index.apply_exposure("gw", &exposure);
     index.apply_service(&mk_clone("apps/web-1", &[VIP]));
     index.apply_endpoint_slice(&mk_slice("apps/web-1-x", "web-1", &[("c", State::Ready)]));
-    let group = GroupKey::Exposure("gw".into());
+    let group = OwnerKey::Exposure("gw".into());
     assert_eq!(ranking(&mut index, &group).0, [NodeName::from("c")]);
 
     exposure.announce.announce_from = AnnounceFrom::AnyNode;
@@ -61,7 +61,7 @@ fn a_gateway_whose_endpoints_have_no_node_name_is_announced_from_any_node() {
     index.apply_exposure("gw", &exposure);
     index.apply_service(&mk_clone("apps/web-1", &[VIP]));
     index.apply_endpoint_slice(&mk_slice("apps/web-1-x", "web-1", &[("", State::Ready)]));
-    assert_eq!(ranking(&mut index, &GroupKey::Exposure("gw".into())).0.len(), 3);
+    assert_eq!(ranking(&mut index, &OwnerKey::Exposure("gw".into())).0.len(), 3);
     // One endpoint with a node name is enough to ask for locality again.
     index.apply_endpoint_slice(&mk_slice("apps/web-1-y", "web-1", &[("b", State::Ready)]));
     assert_eq!(announcers(&mut index, VIP), ["b"]);
@@ -128,7 +128,7 @@ fn an_address_is_silent_if_its_family_has_no_endpoint_on_the_node_of_its_group()
     index.apply_service(&set_local(mk_service("default/web", &[VIP, VIP6])));
     index.apply_endpoint_slice(&mk_slice("default/web-4", "web", &[("a", State::Ready)]));
     index.apply_endpoint_slice(&set_v6(mk_slice("default/web-6", "web", &[("b", State::Ready)])));
-    let holder = ranking(&mut index, &service_group("default/web")).0[0].clone();
+    let holder = ranking(&mut index, &service_key("default/web")).0[0].clone();
     let (announced, silent) = if holder.as_str() == "a" { (VIP, VIP6) } else { (VIP6, VIP) };
     assert_eq!(announcers(&mut index, announced), [holder.as_str()]);
     assert_eq!(reason(&mut index, "c", silent), Reason::HolderLacksEndpoint { node: holder });
@@ -187,9 +187,9 @@ fn the_guard_knows_every_address_of_ours_and_every_claimed_port() {
 #[test]
 fn the_rendezvous_function_is_fixed() {
     // Computed by another implementation from the module's description.
-    let group = service_group("default/web");
+    let group = GroupKey(service_key("default/web"));
     assert_eq!(rendezvous::group_id(&group), 0x7f22_c18d_706e_ebbf);
-    assert_eq!(rendezvous::group_id(&GroupKey::Exposure("gw".into())), 0xc19f_e94b_d2cf_1725);
+    assert_eq!(rendezvous::group_id(&GroupKey(OwnerKey::Exposure("gw".into()))), 0xc19f_e94b_d2cf_1725);
     let node = rendezvous::node_id(&"a".into());
     assert_eq!(node, 0x0c41_013b_5e14_75ee);
     assert_eq!(rendezvous::score(rendezvous::group_id(&group), node), 0x6191_4248_59f3_a1b8);

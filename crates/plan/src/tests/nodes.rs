@@ -39,7 +39,7 @@ fn a_node_loses_its_vips_for_these_reasons_and_gets_them_back() {
         change(&mut node);
         index.apply_node(&node);
         assert_eq!(announcers(&mut index, VIP), [""; 0], "{expected:?}");
-        let (ranked, others) = ranking(&mut index, &service_group("default/web"));
+        let (ranked, others) = ranking(&mut index, &service_key("default/web"));
         assert!(ranked.is_empty());
         assert!(others.contains(&("a".into(), expected.clone())), "{others:?}");
         index.apply_node(&mk_node("a"));
@@ -75,7 +75,7 @@ fn a_node_needs_a_speaker_that_is_ready_and_stays() {
         change(&mut pod);
         index.apply_speaker_pod(&pod);
         assert_eq!(announcers(&mut index, VIP), [""; 0], "row {row}");
-        let (_, others) = ranking(&mut index, &service_group("default/web"));
+        let (_, others) = ranking(&mut index, &service_key("default/web"));
         assert!(others.contains(&("a".into(), Reason::SpeakerNotReady)), "row {row}: {others:?}");
     }
     // While a rollout replaces the Pod, one of the two is enough.

@@ -12,14 +12,15 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::fixtures::*;
-use crate::{Changes, Decision, Index, Plan, Reason, VipPlan};
+use crate::{Changes, Decision, Index, Owner, Plan, Reason, VipPlan};
 
 const ADDRESSES: [&str; 5] = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8::2"];
 const SERVICES: [&str; 4] = ["s0", "s1", "s2", "s3"];
 const SLICES: [&str; 5] = ["e0", "e1", "e2", "e3", "e4"];
 const EXPOSURES: [&str; 2] = ["g0", "g1"];
+const SHARING_KEYS: [&str; 2] = ["k", "l"];
 const NODES: [&str; 3] = ["a", "b", "c"];
-/// All Services have these ports, served by slices of the same port names.
+/// Services have some of these ports, served by slices of the same port names.
 const PORTS: [(&str, u16); 2] = [("p0", 80), ("p1", 81)];
 
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ struct ServiceModel {
     created_secs: i64,
     ingress: Vec<&'static str>,
     marked: Vec<&'static str>,
+    ports: Vec<(&'static str, u16)>,
+    sharing_key: Option<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +49,7 @@ struct ExposureModel {
     served_by: [Option<&'static str>; 2],
     any_node: bool,
     refuse: bool,
+    sharing_key: Option<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -78,13 +82,20 @@ enum Op {
     Update(&'static str),
 }
 
+fn sharing_key() -> impl Strategy<Value = Option<&'static str>> {
+    prop_oneof![2 => Just(None), 5 => Just(Some(SHARING_KEYS[0])), 1 => Just(Some(SHARING_KEYS[1]))]
+}
+
 fn service() -> impl Strategy<Value = ServiceModel> {
     let addresses = || subsequence(&ADDRESSES[..], 0..=2);
-    (any::<bool>(), prop::bool::weighted(0.4), 1..4i64, addresses(), addresses(), prop::bool::weighted(0.8))
-        .prop_map(|(local, is_clone, created_secs, ingress, other, agree)| {
+    let status = (addresses(), addresses(), prop::bool::weighted(0.8));
+    let ports = subsequence(&PORTS[..], 1..=2);
+    (any::<bool>(), prop::bool::weighted(0.3), 1..4i64, status, ports, sharing_key()).prop_map(
+        |(local, is_clone, created_secs, (ingress, other, agree), ports, sharing_key)| {
             let marked = if agree { ingress.clone() } else { other };
-            ServiceModel { local, is_clone, created_secs, ingress, marked }
-        })
+            ServiceModel { local, is_clone, created_secs, ingress, marked, ports, sharing_key }
+        },
+    )
 }
 
 fn slice() -> impl Strategy<Value = SliceModel> {
@@ -97,8 +108,15 @@ fn slice() -> impl Strategy<Value = SliceModel> {
 
 fn exposure() -> impl Strategy<Value = ExposureModel> {
     let served_by = || prop::option::of(select(&SERVICES[..]));
-    (subsequence(&ADDRESSES[..], 1..=2), [served_by(), served_by()], any::<bool>(), any::<bool>()).prop_map(
-        |(addresses, served_by, any_node, refuse)| ExposureModel { addresses, served_by, any_node, refuse },
+    let addresses = subsequence(&ADDRESSES[..], 1..=2);
+    (addresses, [served_by(), served_by()], any::<bool>(), any::<bool>(), sharing_key()).prop_map(
+        |(addresses, served_by, any_node, refuse, sharing_key)| ExposureModel {
+            addresses,
+            served_by,
+            any_node,
+            refuse,
+            sharing_key,
+        },
     )
 }
 
@@ -143,10 +161,11 @@ impl Model {
         let model = &self.services[name];
         let name = format!("default/{name}");
         let service = if model.is_clone { mk_clone(&name, &[]) } else { mk_service(&name, &[]) };
-        let ports = PORTS.map(|(name, port)| mk_port(name, "TCP", port.into()));
-        let mut service = set_created(set_ports(service, ports.into()), model.created_secs);
+        let ports = model.ports.iter().map(|(name, port)| mk_port(name, "TCP", (*port).into()));
+        let mut service = set_created(set_ports(service, ports.collect()), model.created_secs);
         set_status(&mut service, &model.ingress, &model.marked);
-        if model.local { set_local(service) } else { service }
+        let service = if model.local { set_local(service) } else { service };
+        model.sharing_key.map_or(service.clone(), |key| set_sharing_key(service, key))
     }
 
     fn slice(&self, name: &str) -> EndpointSlice {
@@ -172,6 +191,7 @@ impl Model {
         if model.refuse {
             exposure.announce.without_endpoints = WithoutEndpoints::Refuse;
         }
+        exposure.sharing_key = model.sharing_key.map(str::to_owned);
         exposure
     }
 
@@ -257,19 +277,62 @@ impl Model {
     /// States of the endpoints that a Service has for a port in a family, by node.
     fn endpoints(&self, service: &str, port: u16, v6: bool) -> Vec<(&'static str, State)> {
         let slices = self.slices.values().filter(|slice| slice.service == service && slice.v6 == v6);
-        let slices = slices.filter(|slice| slice.ports.iter().any(|(_, number)| *number == port));
+        let has_port = |ports: &[(&str, u16)]| ports.iter().any(|(_, number)| *number == port);
+        let slices = slices.filter(|slice| has_port(&slice.ports) && has_port(&self.services[service].ports));
         slices.flat_map(|slice| slice.endpoints.clone()).collect()
     }
 
-    /// The ports of a VIP with the Services that serve them.
+    /// The ports of a VIP with the Services that serve them: each is that of its first owner which claims it.
     fn ports(&self, vip: &VipPlan) -> Vec<(u16, &'static str)> {
-        let name: &str = &vip.owner.name.name;
-        let served_by = match vip.owner.kind {
-            OwnerKind::Gateway => self.exposures[name].served_by,
-            OwnerKind::Service => [SERVICES.into_iter().find(|service| *service == name); 2],
+        let served_by = |owner: &Owner, place: usize| {
+            let name: &str = &owner.name.name;
+            match owner.kind {
+                OwnerKind::Gateway => Some(self.exposures[name].served_by[place]),
+                OwnerKind::Service => {
+                    let (name, model) = self.services.get_key_value(name).unwrap();
+                    model.ports.contains(&PORTS[place]).then_some(Some(*name))
+                }
+            }
         };
-        let ports = PORTS.iter().zip(served_by).filter_map(|((_, port), service)| Some((*port, service?)));
-        ports.filter(|(_, service)| self.services.contains_key(service)).collect()
+        let mut ports = Vec::new();
+        for (place, (_, port)) in PORTS.iter().enumerate() {
+            let first = vip.owners.iter().find_map(|owner| served_by(owner, place)).flatten();
+            ports.extend(
+                first.filter(|service| self.services.contains_key(service)).map(|service| (*port, service)),
+            );
+        }
+        ports
+    }
+
+    /// Who claims an address: by right, the sharing key, and the owner.
+    fn claimants(&self, address: &str) -> Vec<((i64, String), Option<&'static str>, Owner)> {
+        let exposures = self.exposures.iter().filter(|(_, model)| model.addresses.contains(&address));
+        let gateways = exposures.map(|(name, model)| {
+            let owner = owner(OwnerKind::Gateway, &format!("default/{name}"));
+            ((i64::MIN, name.to_string()), model.sharing_key, owner)
+        });
+        let services = self.services.iter().filter(|(_, model)| {
+            !model.is_clone && model.ingress.contains(&address) && model.marked.contains(&address)
+        });
+        let services = services.map(|(name, model)| {
+            let owner = owner(OwnerKind::Service, &format!("default/{name}"));
+            ((model.created_secs, name.to_string()), model.sharing_key, owner)
+        });
+        let mut claimants: Vec<_> = gateways.chain(services).collect();
+        claimants.sort_by(|a, b| a.0.cmp(&b.0));
+        claimants
+    }
+
+    fn refuses(&self, vip: &VipPlan) -> bool {
+        let mut owners = vip.owners.iter();
+        owners.any(|owner| owner.kind == OwnerKind::Gateway && self.exposures[&*owner.name.name].refuse)
+    }
+
+    fn any_node_will_do(&self, vip: &VipPlan) -> bool {
+        vip.owners.iter().any(|owner| match owner.kind {
+            OwnerKind::Gateway => self.exposures[&*owner.name.name].any_node,
+            OwnerKind::Service => !self.services[&*owner.name.name].local,
+        })
     }
 
     /// Whether packets to the port that arrive on the node reach an endpoint.
@@ -347,7 +410,7 @@ proptest! {
             }
             prop_assert_eq!(&announcing, &Vec::from_iter(vip.announcer.as_ref().map(|node| node.as_str())));
 
-            let refuse = vip.owner.kind == OwnerKind::Gateway && model.exposures[&*vip.owner.name.name].refuse;
+            let refuse = model.refuses(vip);
             let served_by = |node: &str| ports.iter().any(|(port, service)| model.serves(node, service, *port, v6));
             let served_anywhere = ports.iter().any(|(port, service)| {
                 model.endpoints(service, *port, v6).iter().any(|(_, state)| is_serving(*state))
@@ -361,14 +424,14 @@ proptest! {
 
     #[test]
     fn a_vip_is_silent_only_if_no_node_could_announce_it(model in model()) {
-        for (address, vip) in model.planned_from_nothing("a").vips {
+        let vips = model.planned_from_nothing("a").vips;
+        for (address, vip) in &vips {
             let Decision::Skip(reason) = vip.decision.clone() else { continue };
             if vip.announcer.is_some() || matches!(reason, Reason::HolderLacksEndpoint { .. }) {
                 continue;
             }
             let v6 = address.is_ipv6();
-            let exposure = (vip.owner.kind == OwnerKind::Gateway).then(|| &model.exposures[&*vip.owner.name.name]);
-            let ports = model.ports(&vip);
+            let ports = model.ports(vip);
             // A ready endpoint on an eligible node is enough, whatever the policies.
             for (port, service) in &ports {
                 for (node, state) in model.endpoints(service, *port, v6) {
@@ -376,20 +439,58 @@ proptest! {
                 }
             }
             let any_eligible = NODES.iter().any(|node| model.is_eligible(node));
-            let has_endpoints = |v6| ports.iter().any(|(port, service)| {
-                model.endpoints(service, *port, v6).iter().any(|(_, state)| is_serving(*state))
-            });
             // Under Cluster any endpoint is enough, if any node will do.
-            if exposure.is_none_or(|exposure| exposure.any_node) && any_eligible {
+            if model.any_node_will_do(vip) && any_eligible {
                 let reachable = ports.iter().any(|(port, service)| {
                     !model.services[service].local && model.serves("", service, *port, v6)
                 });
                 prop_assert!(!reachable, "{address}: {reason:?}");
             }
-            if exposure.is_some_and(|exposure| exposure.refuse) && any_eligible {
-                prop_assert!(has_endpoints(false) || has_endpoints(true), "{address}: {reason:?}");
+            if model.refuses(vip) && any_eligible {
+                let of_group = vips.iter().filter(|(_, other)| other.group == vip.group);
+                let mut ports = of_group.flat_map(|(address, vip)| {
+                    model.ports(vip).into_iter().map(|(port, service)| (address.is_ipv6(), port, service))
+                });
+                let has_endpoints = ports.any(|(v6, port, service)| {
+                    model.endpoints(service, port, v6).iter().any(|(_, state)| is_serving(*state))
+                });
+                prop_assert!(has_endpoints, "{address}: {reason:?}");
             }
             prop_assert_eq!(reason == Reason::NoEligibleNode, !any_eligible && reason != Reason::NoEndpoints);
+        }
+    }
+
+    #[test]
+    fn an_address_is_kept_by_its_first_claimant_and_by_those_with_its_key(model in model()) {
+        let plan = model.planned_from_nothing("a");
+        for address in ADDRESSES {
+            let of_a_node = model.nodes.values().any(|node| node.address == Some(address));
+            let mut keepers = if of_a_node { Vec::new() } else { model.claimants(address) };
+            let first_key = keepers.first().and_then(|(_, key, _)| *key);
+            let mut is_first = true;
+            keepers.retain(|(_, key, _)| std::mem::take(&mut is_first) || (key.is_some() && *key == first_key));
+            let owners: Vec<Owner> = keepers.into_iter().map(|(_, _, owner)| owner).collect();
+            let planned = plan.vips.get(&ip(address)).map(|vip| vip.owners.to_vec());
+            prop_assert_eq!(planned.unwrap_or_default(), owners, "{}", address);
+        }
+    }
+
+    #[test]
+    fn vips_are_of_one_group_if_and_only_if_shared_addresses_tie_their_owners(model in model()) {
+        let vips = model.planned_from_nothing("a").vips;
+        // Each VIP is of the component of the first VIP that it is tied to, until nothing changes.
+        let mut components: Vec<usize> = (0..vips.len()).collect();
+        let owners: Vec<_> = vips.values().map(|vip| &vip.owners).collect();
+        for _ in 0..vips.len() {
+            for (a, b) in (0..vips.len()).flat_map(|a| (0..vips.len()).map(move |b| (a, b))) {
+                if owners[a].iter().any(|owner| owners[b].contains(owner)) {
+                    components[a] = components[a].min(components[b]);
+                }
+            }
+        }
+        let groups: Vec<_> = vips.values().map(|vip| &vip.group).collect();
+        for (a, b) in (0..vips.len()).flat_map(|a| (0..vips.len()).map(move |b| (a, b))) {
+            prop_assert_eq!(groups[a] == groups[b], components[a] == components[b]);
         }
     }
 }

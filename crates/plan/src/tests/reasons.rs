@@ -5,25 +5,15 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::Service;
 
 use super::fixtures::*;
-use crate::{GroupKey, Index, NodeName, ObjectName, Owner, Reason, StatusPart};
+use crate::{Index, NodeName, OwnerKey, Reason, StatusPart};
 use keryx_api::ledger::OwnerKind;
 
 const VIP: &str = "192.0.2.10";
 const OTHER: &str = "192.0.2.11";
 
-fn refusal(index: &mut Index, group: &GroupKey, address: &str) -> Option<Reason> {
-    index.update(&"a".into());
-    index.plan().refused.get(&(group.clone(), ip(address))).map(|refusal| refusal.reason.clone())
-}
-
-fn owner(kind: OwnerKind, name: &str) -> Owner {
-    let (namespace, name) = name.split_once('/').unwrap();
-    Owner { kind, name: ObjectName::new(namespace, name) }
-}
-
 #[test]
 fn an_address_counts_only_if_ingress_and_mark_both_name_it() {
-    let group = service_group("default/web");
+    let group = service_key("default/web");
     let no_condition = Some(Reason::NotAssigned { missing_from: StatusPart::Condition });
     type Change = fn(&mut Service);
     let rows: &[(&str, Change, Option<Reason>)] = &[
@@ -93,15 +83,15 @@ fn of_two_services_with_one_address_the_older_keeps_it() {
                 index.update(&"a".into());
             }
             let other = owner(OwnerKind::Service, keeper);
-            assert_eq!(seen_from(&mut index, "a", VIP).owner, other);
+            assert_eq!(seen_from(&mut index, "a", VIP).owners[..], [other.clone()]);
             let expected = Some(Reason::DuplicateClaim { other });
-            assert_eq!(refusal(&mut index, &service_group(loser), VIP), expected);
-            assert_eq!(refusal(&mut index, &service_group(keeper), VIP), None);
+            assert_eq!(refusal(&mut index, &service_key(loser), VIP), expected);
+            assert_eq!(refusal(&mut index, &service_key(keeper), VIP), None);
             // The loser gets it as soon as the keeper is gone.
             let (namespace, name) = keeper.split_once('/').unwrap();
             index.delete_service(namespace, name);
-            assert_eq!(seen_from(&mut index, "a", VIP).owner, owner(OwnerKind::Service, loser));
-            assert_eq!(refusal(&mut index, &service_group(loser), VIP), None);
+            assert_eq!(seen_from(&mut index, "a", VIP).owners[..], [owner(OwnerKind::Service, loser)]);
+            assert_eq!(refusal(&mut index, &service_key(loser), VIP), None);
         }
     }
 }
@@ -114,17 +104,17 @@ fn a_gateway_keeps_its_address_against_services_and_later_exposures() {
     index.apply_exposure("keryx-exposure-b", &mk_exposure("default/second", &[VIP]));
     index.apply_exposure("keryx-exposure-a", &mk_exposure("default/first", &[VIP]));
     let first = owner(OwnerKind::Gateway, "default/first");
-    assert_eq!(seen_from(&mut index, "a", VIP).owner, first);
+    assert_eq!(seen_from(&mut index, "a", VIP).owners[..], [first.clone()]);
     let expected = Some(Reason::DuplicateClaim { other: first });
-    assert_eq!(refusal(&mut index, &service_group("default/old"), VIP), expected);
-    assert_eq!(refusal(&mut index, &GroupKey::Exposure("keryx-exposure-b".into()), VIP), expected);
+    assert_eq!(refusal(&mut index, &service_key("default/old"), VIP), expected);
+    assert_eq!(refusal(&mut index, &OwnerKey::Exposure("keryx-exposure-b".into()), VIP), expected);
     // The Service's other address is not in dispute.
-    assert_eq!(seen_from(&mut index, "a", OTHER).owner, owner(OwnerKind::Service, "default/old"));
+    assert_eq!(seen_from(&mut index, "a", OTHER).owners[..], [owner(OwnerKind::Service, "default/old")]);
     // A refusal names the keeper as it is now.
     index.apply_exposure("keryx-exposure-a", &mk_exposure("default/renamed", &[VIP]));
     let other = owner(OwnerKind::Gateway, "default/renamed");
     let expected = Some(Reason::DuplicateClaim { other });
-    assert_eq!(refusal(&mut index, &service_group("default/old"), VIP), expected);
+    assert_eq!(refusal(&mut index, &service_key("default/old"), VIP), expected);
 }
 
 #[test]
@@ -135,7 +125,7 @@ fn a_refused_address_does_not_count_for_its_group() {
     index.apply_service(&mk_service("default/web", &[VIP, "2001:db8::10"]));
     index.apply_endpoint_slice(&set_v6(mk_slice("default/web-6", "web", &[("a", State::Ready)])));
     index.update(&"a".into());
-    let ports = index.explain(&service_group("default/web")).unwrap().ports;
+    let ports = index.explain(&service_key("default/web")).unwrap().ports;
     assert_eq!(ports.len(), 1);
     assert_eq!(reason(&mut index, "a", VIP), Reason::NoEndpoints);
 }
@@ -151,7 +141,7 @@ fn an_address_of_a_node_is_never_a_vip() {
     set_node_address(&mut node, VIP);
     index.apply_node(&node);
     let expected = Some(Reason::NodeAddress { node: "b".into() });
-    assert_eq!(refusal(&mut index, &service_group("default/web"), VIP), expected);
+    assert_eq!(refusal(&mut index, &service_key("default/web"), VIP), expected);
     assert!(index.plan().vips.is_empty() && index.plan().guard.vips.is_empty());
     index.delete_node("b");
     assert_eq!(announcers(&mut index, VIP), ["a"]);

@@ -51,15 +51,15 @@ fn without_unguarded(mut orders: Orders, guarded: &BTreeSet<IpAddr>) -> Orders {
 #[cfg(test)]
 mod tests {
     use keryx_api::ledger::OwnerKind;
-    use keryx_plan::{GroupKey, ObjectName, Owner, Plan, VipPlan};
+    use keryx_plan::{GroupKey, ObjectName, Owner, OwnerKey, Plan, VipPlan};
 
     use super::*;
 
     fn announcing(vips: &[&str]) -> Orders {
         let name = ObjectName::new("shop", "web");
         let vip_plan = VipPlan {
-            owner: Owner { kind: OwnerKind::Service, name: name.clone() },
-            group: GroupKey::Service(name),
+            owners: [Owner { kind: OwnerKind::Service, name: name.clone() }].into(),
+            group: GroupKey(OwnerKey::Service(name)),
             decision: Decision::Announce,
             announcer: None,
         };

@@ -1,0 +1,135 @@
+//! Where addresses come from: the ConfigMap and the IPAddressPools, handed to the allocator, and what is said about them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use keryx_api::ip_address_pool::IPAddressPool;
+use keryx_daemon::watch::Change;
+use keryx_ipam::{Family, configmap};
+use keryx_pools::{object, status};
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::{Core, notice};
+use crate::clock;
+use crate::index::{Key, Subject};
+use crate::metrics::PoolLabels;
+use crate::writer::{StatusPatch, Step};
+
+/// Statuses are written at most this often: in a burst they change with every owner.
+const STATUS_PAUSE: Duration = Duration::from_secs(1);
+
+/// The ConfigMap as last seen, and when the statuses of IPAddressPools are to be looked at.
+#[derive(Default)]
+pub(super) struct Pools {
+    /// The ConfigMap with the address ranges.
+    ranges: Option<ConfigMap>,
+    /// Whether a status may be out of date.
+    stale: bool,
+    /// When they were last looked at.
+    looked_at: Option<Instant>,
+}
+
+impl Pools {
+    /// Notes that something changed that the statuses tell of.
+    pub(super) fn touch(&mut self) {
+        self.stale = true;
+    }
+
+    /// When to look at the statuses; `None` if nothing changed since.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let earliest = self.looked_at.map_or_else(clock::now, |looked_at| looked_at + STATUS_PAUSE);
+        self.stale.then_some(earliest)
+    }
+}
+
+impl Core {
+    pub(super) fn apply_ranges(&mut self, change: Change<ConfigMap>) {
+        self.synced("ranges", &change);
+        self.pools.ranges = match change {
+            Change::Apply(object) => Some(*object),
+            Change::Delete(_) => None,
+            Change::Reset(mut list) => list.pop(),
+        };
+        self.say_problems();
+        self.use_pools();
+    }
+
+    /// Says what is wrong with the ConfigMap, or surprising.
+    fn say_problems(&mut self) {
+        let parsed = self.parsed_ranges();
+        self.metrics.configmap_problems.set(i64::try_from(parsed.problems.len()).unwrap_or(i64::MAX));
+        let Some(object) = &self.pools.ranges else { return };
+        let mut steps = Vec::new();
+        for problem in &parsed.problems {
+            warn!(key = problem.key, "{problem}");
+            steps.push(notice(object, "InvalidKey", &problem.to_string()));
+        }
+        for told in &parsed.notices {
+            info!("{told}");
+            steps.push(notice(object, "Notice", &told.to_string()));
+        }
+        self.tell(steps);
+    }
+
+    fn parsed_ranges(&self) -> configmap::Parsed {
+        let none = BTreeMap::new();
+        let data = self.pools.ranges.as_ref().and_then(|object| object.data.as_ref()).unwrap_or(&none);
+        configmap::parse(data)
+    }
+
+    /// Hands all pools to the allocator. Claims stay; whose address left its pool is looked at again, to say so.
+    pub(super) fn use_pools(&mut self) {
+        let mut pools = self.parsed_ranges().pools;
+        pools.extend(self.index.address_pools.iter().map(|(_, object)| object::pool(object)));
+        let moved = self.claims.set_pools(pools);
+        self.index.dirty.extend(moved);
+        self.pools.touch();
+        self.metrics.forget_pools();
+        self.report_pools();
+    }
+
+    /// The writes that bring the statuses of IPAddressPools up to date, if they are due.
+    pub(super) fn pool_steps(&mut self) -> Vec<(Key, Vec<Step>)> {
+        let now = clock::now();
+        if self.pools.due().is_none_or(|due| now < due) {
+            return Vec::new();
+        }
+        self.pools.stale = false;
+        self.pools.looked_at = Some(now);
+        self.report_pools();
+        let objects: Vec<&IPAddressPool> =
+            self.index.address_pools.iter().map(|(_, object)| object.as_ref()).collect();
+        let statuses = status::statuses(&objects, self.claims.allocator(), &clock::wall());
+        let mut writes = Vec::new();
+        for (key, object) in self.index.address_pools.iter() {
+            let subject = Subject::Pool(key.clone());
+            if self.in_flight.contains(&subject) || self.pace.is_held(&subject) {
+                self.pools.stale = true;
+                continue;
+            }
+            let wanted = statuses.get(&key.name);
+            let steps = match wanted {
+                Some(wanted) if object.status.as_ref() != Some(wanted) => {
+                    let resource_version = object.metadata.resource_version.clone().unwrap_or_default();
+                    let patch = StatusPatch { key: key.clone(), resource_version, status: json!(wanted) };
+                    vec![Step::PoolStatus(patch)]
+                }
+                Some(_) | None => Vec::new(),
+            };
+            writes.push((key.clone(), steps));
+        }
+        writes
+    }
+
+    fn report_pools(&self) {
+        for pool in self.claims.allocator().pools() {
+            let usage = self.claims.usage(&pool.name).unwrap_or_default();
+            for family in Family::ALL {
+                let labels = PoolLabels { pool: pool.name.to_string(), family: family.as_str() };
+                self.metrics.set_pool(&labels, &usage.of(family));
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Claims that begin and end, and what that does to pools, rests, keys and counts.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::holds::Holder;
+use super::names::NameId;
+use super::owners::Handle;
+use super::{Allocator, Named};
+use crate::family::{Family, number};
+use crate::interval::Span;
+use crate::owner::{Claim, Owner, OwnerId};
+use crate::request::{Freed, Then};
+use crate::sharing::Sharing;
+
+impl Allocator {
+    /// Puts a claim down.
+    pub(super) fn claim(&mut self, address: IpAddr, owner: Handle, pool: NameId, bound: bool) {
+        let holders = self.holds.at(address);
+        let counted = holders.iter().any(|holder| holder.pool() == pool);
+        if holders.is_empty() && self.end_rest(address).is_none() {
+            self.mark(address, false);
+        }
+        self.rests.forget_over(address);
+        self.pool_names.take_again(pool);
+        if !counted {
+            self.count(address, pool, |counter| *counter += 1);
+        }
+        let owners = &self.owners;
+        let identity = owners.identity(owner);
+        self.holds.add(address, Holder::new(owner, pool, bound), |other| owners.identity(other) > identity);
+        self.owners.add(owner, address);
+    }
+
+    /// Ends the claim of `owner` on `address`.
+    pub(super) fn unclaim(
+        &mut self,
+        address: IpAddr,
+        owner: &Arc<Owner>,
+        handle: Handle,
+        now_secs: u64,
+    ) -> Option<Freed> {
+        let pool = self.holds.remove(address, handle)?.pool();
+        self.unlist(handle, address);
+        if !self.owners.take(handle, address) {
+            let facts = self.owners.remove(handle);
+            self.sharers.drop(facts);
+        }
+        let claim = Claim { address, owner: Arc::clone(owner), pool: Arc::clone(self.pool_names.get(pool)) };
+        let others = self.holds.at(address);
+        let shared = !others.is_empty();
+        if others.iter().all(|holder| holder.pool() != pool) {
+            self.count(address, pool, |counter| *counter -= 1);
+        }
+        let then = if shared {
+            self.list_holders(address);
+            Then::Shared
+        } else if let Some(rest_secs) = self.rest_secs(address, pool) {
+            self.begin_rest(address, owner.id.clone(), pool, now_secs, rest_secs);
+            Then::Rests { released_at_secs: now_secs }
+        } else {
+            self.mark(address, true);
+            Then::Free
+        };
+        self.touch(address);
+        self.drop_pool_name(pool);
+        Some(Freed { claim, then })
+    }
+
+    /// Binds the owner's claims on `wanted` to what its request says of sharing, and unbinds its others.
+    pub(super) fn bind(
+        &mut self,
+        handle: Handle,
+        sharing: Option<&Sharing>,
+        wanted: impl Fn(IpAddr) -> bool,
+    ) {
+        let known = self.sharers.are(self.owners.facts(handle), sharing);
+        let held = self.owners.held(handle).to_vec();
+        if !known {
+            for &address in &held {
+                self.unlist(handle, address);
+            }
+            let facts = self.sharers.take(sharing);
+            let old = self.owners.set_facts(handle, facts);
+            self.sharers.drop(old);
+        }
+        for address in held {
+            let changed = self.holds.bind(address, handle, wanted(address));
+            if changed || !known {
+                if self.owners.facts(handle).is_some() {
+                    self.unlist(handle, address);
+                }
+                self.list_holders(address);
+                self.touch(address);
+            }
+        }
+    }
+
+    /// Marks `address` as free, unless it is reserved, or as not free, in every pool that can give it.
+    pub(super) fn mark(&mut self, address: IpAddr, free: bool) {
+        if free && self.reserved_why(address).is_some() {
+            return;
+        }
+        let (family, span) = (Family::of(address), Span::single(number(address)));
+        for place in 0..self.pools.covering(address).len() {
+            let index = self.pools.covering(address)[place];
+            self.pools.state_mut(index).mark(family, span, free);
+        }
+    }
+
+    /// How long the address rests if it is released now; `None` if it does not.
+    fn rest_secs(&self, address: IpAddr, pool: NameId) -> Option<u64> {
+        let pool = &self.pools.states()[self.current(pool)?].pool;
+        pool.reuse_after_secs.filter(|secs| *secs > 0 && pool.contains(address))
+    }
+
+    /// Begins a rest on an address that nobody holds.
+    pub(super) fn begin_rest(
+        &mut self,
+        address: IpAddr,
+        owner: OwnerId,
+        pool: NameId,
+        released_at_secs: u64,
+        rest_secs: u64,
+    ) {
+        self.pool_names.take_again(pool);
+        self.rests.begin(address, owner, pool, released_at_secs, rest_secs);
+        self.mark_resting(address, released_at_secs, true);
+    }
+
+    /// Ends a rest; the address counts as taken then.
+    pub(super) fn end_rest(&mut self, address: IpAddr) -> Option<()> {
+        let resting = self.rests.end(address)?;
+        self.mark_resting(address, resting.released_at_secs, false);
+        self.drop_pool_name(resting.pool);
+        Some(())
+    }
+
+    /// Ends what is over at `now_secs`.
+    pub(super) fn end_rests(&mut self, now_secs: u64) {
+        while let Some(address) = self.rests.first_over(now_secs) {
+            self.end_rest(address);
+            self.mark(address, true);
+            self.rests.note_over(address);
+            self.touch(address);
+        }
+    }
+
+    fn mark_resting(&mut self, address: IpAddr, released_at_secs: u64, resting: bool) {
+        if resting && self.reserved_why(address).is_some() {
+            return;
+        }
+        let family = Family::of(address);
+        for place in 0..self.pools.covering(address).len() {
+            let state = self.pools.state_mut(self.pools.covering(address)[place]);
+            if !state.pool.contains(address) {
+                continue;
+            }
+            let set = state.resting.get_mut(family);
+            if resting {
+                set.insert((released_at_secs, number(address)));
+            } else {
+                set.remove(&(released_at_secs, number(address)));
+            }
+        }
+    }
+
+    /// Lists the address under the keys of all who hold it and are bound.
+    fn list_holders(&mut self, address: IpAddr) {
+        for holder in self.holds.at(address) {
+            if holder.is_bound()
+                && let Some(facts) = self.owners.facts(holder.owner)
+            {
+                self.sharers.list(facts, self.owners.namespace_id(holder.owner), address);
+            }
+        }
+    }
+
+    fn unlist(&mut self, handle: Handle, address: IpAddr) {
+        if let Some(facts) = self.owners.facts(handle) {
+            self.sharers.unlist(facts, self.owners.namespace_id(handle), address);
+        }
+    }
+
+    /// Changes the count of addresses held under the name of a pool, and the count of those that it does not cover.
+    fn count(&mut self, address: IpAddr, pool: NameId, change: impl Fn(&mut u64)) {
+        let family = Family::of(address);
+        let outside =
+            self.current(pool).is_none_or(|index| !self.pools.states()[index].pool.contains(address));
+        let named = self.named_mut(pool);
+        change(named.assigned.get_mut(family));
+        if outside {
+            change(named.outside.get_mut(family));
+        }
+    }
+
+    /// Place of the pool that has the name with this number now.
+    pub(super) fn current(&self, pool: NameId) -> Option<usize> {
+        self.named.get(pool as usize).and_then(|named| named.current)
+    }
+
+    pub(super) fn named_mut(&mut self, pool: NameId) -> &mut Named {
+        let index = pool as usize;
+        if self.named.len() <= index {
+            self.named.resize_with(index + 1, Named::default);
+        }
+        &mut self.named[index]
+    }
+
+    pub(super) fn drop_pool_name(&mut self, pool: NameId) {
+        if self.pool_names.drop(pool) {
+            *self.named_mut(pool) = Named::default();
+        }
+    }
+}
