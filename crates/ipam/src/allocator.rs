@@ -31,7 +31,7 @@ mod tests;
 mod view;
 mod waiting;
 
-use choice::Choice;
+use choice::{Choice, Pick};
 use holds::Holds;
 use names::Names;
 use owners::{Handle, Owners};
@@ -237,32 +237,30 @@ impl Allocator {
             Some(me) => (me, self.owners.set_uid(me, &request.owner.uid)),
             None => (self.owners.insert(&request.owner), false),
         };
+        self.set_sharing(handle, request.sharing.as_ref());
         let mut addresses = Vec::with_capacity(choice.picks.len());
-        for pick in choice.picks {
-            let change = match (pick.held, taken_over) {
-                (true, false) => Change::Kept,
-                (true, true) => Change::TakenOver,
-                (false, _) => {
-                    self.claim(pick.address, handle, pick.pool, false);
-                    Change::New
-                }
+        for Pick { address, pool, held } in choice.picks {
+            let (change, outside_pool, reserved) = if held {
+                self.bind(address, handle, true);
+                let current = self.current(pool).map(|index| &self.pools.states()[index].pool);
+                let outside_pool = !current.is_some_and(|pool| pool.contains(address));
+                let change = if taken_over { Change::TakenOver } else { Change::Kept };
+                (change, outside_pool, self.reserved_why(address).cloned())
+            } else {
+                self.claim(address, handle, pool, true);
+                (Change::New, false, None)
             };
-            let current = self.current(pick.pool).map(|index| &self.pools.states()[index].pool);
-            addresses.push(Assigned {
-                address: pick.address,
-                change,
-                outside_pool: !current.is_some_and(|pool| pool.contains(pick.address)),
-                reserved: self.reserved_why(pick.address).cloned(),
-                pool: Arc::clone(self.pool_names.get(pick.pool)),
-            });
+            let pool = Arc::clone(self.pool_names.get(pool));
+            addresses.push(Assigned { address, pool, change, outside_pool, reserved });
         }
-        let is_wanted = |address| addresses.iter().any(|assigned| assigned.address == address);
-        self.bind(handle, request.sharing.as_ref(), is_wanted);
-        let surplus = if self.owners.held(handle).len() == addresses.len() {
-            Vec::new()
-        } else {
-            self.claims_of(&request.owner.id).filter(|claim| !is_wanted(claim.address)).collect()
-        };
+        let mut surplus = Vec::new();
+        if self.owners.held(handle).len() > addresses.len() {
+            let is_wanted = |claim: &Claim| addresses.iter().any(|other| other.address == claim.address);
+            surplus.extend(self.claims_of(&request.owner.id).filter(|claim| !is_wanted(claim)));
+            for claim in &surplus {
+                self.bind(claim.address, handle, false);
+            }
+        }
         Assignment { addresses, surplus, partial: choice.partial }
     }
 

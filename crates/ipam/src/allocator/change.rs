@@ -14,22 +14,26 @@ use crate::request::{Freed, Then};
 use crate::sharing::Sharing;
 
 impl Allocator {
-    /// Puts a claim down.
+    /// Puts a claim down. If it is not bound, how its owner shares is not known to hold for this address.
     pub(super) fn claim(&mut self, address: IpAddr, owner: Handle, pool: NameId, bound: bool) {
-        let holders = self.holds.at(address);
-        let counted = holders.iter().any(|holder| holder.pool() == pool);
-        if holders.is_empty() && self.end_rest(address).is_none() {
+        let owners = &self.owners;
+        let identity = owners.identity(owner);
+        let before = |other| owners.identity(other) > identity;
+        let is_sole = self.holds.add(address, Holder::new(owner, pool, bound), before);
+        if is_sole && self.end_rest(address).is_none() {
             self.mark(address, false);
         }
         self.rests.forget_over(address);
         self.pool_names.take_again(pool);
-        if !counted {
+        let of_pool = |holder: &&Holder| holder.pool() == pool;
+        if is_sole || self.holds.at(address).iter().filter(of_pool).count() == 1 {
             self.count(address, pool, |counter| *counter += 1);
         }
-        let owners = &self.owners;
-        let identity = owners.identity(owner);
-        self.holds.add(address, Holder::new(owner, pool, bound), |other| owners.identity(other) > identity);
         self.owners.add(owner, address);
+        if bound && self.owners.facts(owner).is_some() {
+            self.list_holders(address);
+            self.touch(address);
+        }
     }
 
     /// Ends the claim of `owner` on `address`.
@@ -40,19 +44,18 @@ impl Allocator {
         handle: Handle,
         now_secs: u64,
     ) -> Option<Freed> {
-        let pool = self.holds.remove(address, handle)?.pool();
+        let (holder, is_shared) = self.holds.remove(address, handle)?;
+        let pool = holder.pool();
         self.unlist(handle, address);
         if !self.owners.take(handle, address) {
             let facts = self.owners.remove(handle);
             self.sharers.drop(facts);
         }
         let claim = Claim { address, owner: Arc::clone(owner), pool: Arc::clone(self.pool_names.get(pool)) };
-        let others = self.holds.at(address);
-        let shared = !others.is_empty();
-        if others.iter().all(|holder| holder.pool() != pool) {
+        if !is_shared || self.holds.at(address).iter().all(|holder| holder.pool() != pool) {
             self.count(address, pool, |counter| *counter -= 1);
         }
-        let then = if shared {
+        let then = if is_shared {
             self.list_holders(address);
             Then::Shared
         } else if let Some(rest_secs) = self.rest_secs(address, pool) {
@@ -67,32 +70,30 @@ impl Allocator {
         Some(Freed { claim, then })
     }
 
-    /// Binds the owner's claims on `wanted` to what its request says of sharing, and unbinds its others.
-    pub(super) fn bind(
-        &mut self,
-        handle: Handle,
-        sharing: Option<&Sharing>,
-        wanted: impl Fn(IpAddr) -> bool,
-    ) {
-        let known = self.sharers.are(self.owners.facts(handle), sharing);
-        let held = self.owners.held(handle).to_vec();
-        if !known {
-            for &address in &held {
-                self.unlist(handle, address);
-            }
-            let facts = self.sharers.take(sharing);
-            let old = self.owners.set_facts(handle, facts);
-            self.sharers.drop(old);
+    /// Sets how the owner shares to what its request says.
+    pub(super) fn set_sharing(&mut self, handle: Handle, sharing: Option<&Sharing>) {
+        if self.sharers.are(self.owners.facts(handle), sharing) {
+            return;
         }
+        let held = self.owners.held(handle).to_vec();
+        for &address in &held {
+            self.unlist(handle, address);
+        }
+        let facts = self.sharers.take(sharing);
+        let old = self.owners.set_facts(handle, facts);
+        self.sharers.drop(old);
         for address in held {
-            let changed = self.holds.bind(address, handle, wanted(address));
-            if changed || !known {
-                if self.owners.facts(handle).is_some() {
-                    self.unlist(handle, address);
-                }
-                self.list_holders(address);
-                self.touch(address);
-            }
+            self.list_holders(address);
+            self.touch(address);
+        }
+    }
+
+    /// Binds the owner's claim on `address` to how it shares, or unbinds it.
+    pub(super) fn bind(&mut self, address: IpAddr, handle: Handle, bound: bool) {
+        if self.holds.bind(address, handle, bound) {
+            self.unlist(handle, address);
+            self.list_holders(address);
+            self.touch(address);
         }
     }
 
@@ -104,7 +105,7 @@ impl Allocator {
         let (family, span) = (Family::of(address), Span::single(number(address)));
         for place in 0..self.pools.covering(address).len() {
             let index = self.pools.covering(address)[place];
-            self.pools.state_mut(index).mark(family, span, free);
+            self.pools.mark(index, family, span, free);
         }
     }
 
@@ -152,16 +153,8 @@ impl Allocator {
         }
         let family = Family::of(address);
         for place in 0..self.pools.covering(address).len() {
-            let state = self.pools.state_mut(self.pools.covering(address)[place]);
-            if !state.pool.contains(address) {
-                continue;
-            }
-            let set = state.resting.get_mut(family);
-            if resting {
-                set.insert((released_at_secs, number(address)));
-            } else {
-                set.remove(&(released_at_secs, number(address)));
-            }
+            let index = self.pools.covering(address)[place];
+            self.pools.mark_resting(index, family, (released_at_secs, number(address)), resting);
         }
     }
 

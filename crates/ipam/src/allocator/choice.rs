@@ -126,10 +126,8 @@ impl Allocator {
             return Ok(pick);
         }
         for index in self.candidates(ask) {
-            let state = self.state(index);
-            let next = family.or_else(|| state.usual_family()).and_then(|family| state.next(family));
-            if let Some(address) = next {
-                return Ok(Pick { address, pool: state.id, held: false });
+            if let Some(address) = self.pools.next(index, family) {
+                return Ok(Pick { address, pool: self.state(index).id, held: false });
             }
         }
         Err(self.refusal(ask, family, lines))

@@ -22,6 +22,7 @@ impl Allocator {
             for index in 0..self.pools.states().len() {
                 self.refill(index, family, Span::all(family));
             }
+            self.mark_held(family, Span::all(family));
         }
         let (named, pools) = (&self.named, &self.pools);
         self.rests.reschedule(|pool| {
@@ -49,6 +50,7 @@ impl Allocator {
             for index in self.pools.touching(family, span) {
                 self.refill(index, family, span);
             }
+            self.mark_held(family, span);
         }
         self.wake_all();
     }
@@ -85,25 +87,29 @@ impl Allocator {
 
     /// Works out anew which addresses of one pool within `span` are free and which rest.
     fn refill(&mut self, index: usize, family: Family, span: Span) {
-        let (holds, rests, reserved) = (&self.holds, &self.rests, self.reserved_at.get(family));
-        let state = self.pools.state_mut(index);
-        let covered: Vec<Span> = state.pool.ranges.of(family).overlapping(span).collect();
+        let (pools, reserved) = (&mut self.pools, self.reserved_at.get(family));
+        let covered: Vec<Span> = pools.states()[index].pool.ranges.of(family).overlapping(span).collect();
         for covered in covered {
-            state.mark(family, covered, true);
+            pools.mark(index, family, covered, true);
             for (reserved, _) in reserved.overlapping(covered) {
-                state.mark(family, reserved, false);
+                pools.mark(index, family, reserved, false);
             }
-            for address in holds.within(family, covered) {
-                state.mark(family, Span::single(number(address)), false);
+            for (address, released_at_secs) in self.rests.within(family, covered) {
+                let number = number(address);
+                pools.mark(index, family, Span::single(number), false);
+                let is_reserved = !reserved.at(number).is_empty();
+                pools.mark_resting(index, family, (released_at_secs, number), !is_reserved);
             }
-            for (address, released_at_secs) in rests.within(family, covered) {
-                state.mark(family, Span::single(number(address)), false);
-                let entry = (released_at_secs, number(address));
-                if state.pool.contains(address) && reserved.at(entry.1).is_empty() {
-                    state.resting.get_mut(family).insert(entry);
-                } else {
-                    state.resting.get_mut(family).remove(&entry);
-                }
+        }
+    }
+
+    /// Marks what is held within `span` as not free, in all pools.
+    fn mark_held(&mut self, family: Family, span: Span) {
+        for number in self.holds.within(family, span) {
+            let address = family.address(number);
+            for place in 0..self.pools.covering(address).len() {
+                let index = self.pools.covering(address)[place];
+                self.pools.mark(index, family, Span::single(number), false);
             }
         }
     }

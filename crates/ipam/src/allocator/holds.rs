@@ -1,11 +1,13 @@
 //! Which owners hold an address.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::names::NameId;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use super::names::{NameId, hash_of};
 use super::owners::Handle;
-use crate::family::Family;
+use crate::family::{Family, number};
 use crate::interval::Span;
 
 /// One owner's hold on an address.
@@ -44,10 +46,14 @@ enum Hold {
     Several(u32),
 }
 
+/// The holds of one family, by address.
+type Table<A> = HashTable<(A, Hold)>;
+
+/// A look-up costs the same however many addresses are held. What is listed is put in order first, since the tables have none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Holds {
-    v4: BTreeMap<Ipv4Addr, Hold>,
-    v6: BTreeMap<Ipv6Addr, Hold>,
+    v4: Table<Ipv4Addr>,
+    v6: Table<Ipv6Addr>,
     several: Vec<Vec<Holder>>,
     vacant: Vec<u32>,
 }
@@ -56,19 +62,20 @@ impl Holds {
     /// Who holds `address`; several in the order in which [`add`](Self::add) put them.
     pub(super) fn at(&self, address: IpAddr) -> &[Holder] {
         let hold = match address {
-            IpAddr::V4(v4) => self.v4.get(&v4),
-            IpAddr::V6(v6) => self.v6.get(&v6),
+            IpAddr::V4(v4) => self.v4.find(hash_of(v4), |(other, _)| *other == v4).map(|(_, hold)| hold),
+            IpAddr::V6(v6) => self.v6.find(hash_of(v6), |(other, _)| *other == v6).map(|(_, hold)| hold),
         };
         hold.map_or(&[], |hold| self.holders(hold))
     }
 
-    /// Puts `holder` down, before the first of the other holders that `before` names.
-    pub(super) fn add(&mut self, address: IpAddr, holder: Holder, before: impl Fn(Handle) -> bool) {
-        let Some(hold) = self.get(address) else {
-            self.set(address, Hold::Sole(holder));
-            return;
+    /// Puts `holder` down, before the first of the other holders that `before` names. True if there are no others.
+    pub(super) fn add(&mut self, address: IpAddr, holder: Holder, before: impl Fn(Handle) -> bool) -> bool {
+        let hold = match address {
+            IpAddr::V4(v4) => sole(&mut self.v4, v4, holder),
+            IpAddr::V6(v6) => sole(&mut self.v6, v6, holder),
         };
-        let place = match hold {
+        let Some(hold) = hold else { return true };
+        let place = match *hold {
             Hold::Several(place) => place,
             Hold::Sole(first) => {
                 let place = self.vacant.pop().unwrap_or_else(|| {
@@ -76,74 +83,74 @@ impl Holds {
                     u32::try_from(self.several.len() - 1).expect("fewer than 2^32 shared addresses")
                 });
                 self.several[place as usize] = vec![first];
-                self.set(address, Hold::Several(place));
+                *hold = Hold::Several(place);
                 place
             }
         };
         let holders = &mut self.several[place as usize];
         let index = holders.iter().position(|other| before(other.owner)).unwrap_or(holders.len());
         holders.insert(index, holder);
+        false
     }
 
-    /// Ends the hold of `owner`, if there is one.
-    pub(super) fn remove(&mut self, address: IpAddr, owner: Handle) -> Option<Holder> {
-        match self.get(address)? {
-            Hold::Sole(holder) => {
-                if holder.owner != owner {
-                    return None;
-                }
-                match address {
-                    IpAddr::V4(v4) => self.v4.remove(&v4),
-                    IpAddr::V6(v6) => self.v6.remove(&v6),
-                };
-                Some(holder)
-            }
-            Hold::Several(place) => {
-                let holders = &mut self.several[place as usize];
-                let index = holders.iter().position(|holder| holder.owner == owner)?;
-                let removed = holders.remove(index);
-                if let [last] = holders[..] {
-                    *holders = Vec::new();
-                    self.vacant.push(place);
-                    self.set(address, Hold::Sole(last));
-                }
-                Some(removed)
+    /// Ends the hold of `owner`, if there is one, and says whether others are left.
+    pub(super) fn remove(&mut self, address: IpAddr, owner: Handle) -> Option<(Holder, bool)> {
+        let place = match address {
+            IpAddr::V4(v4) => end_sole(&mut self.v4, v4, owner)?,
+            IpAddr::V6(v6) => end_sole(&mut self.v6, v6, owner)?,
+        };
+        let place = match place {
+            Hold::Sole(holder) => return Some((holder, false)),
+            Hold::Several(place) => place,
+        };
+        let holders = &mut self.several[place as usize];
+        let index = holders.iter().position(|holder| holder.owner == owner)?;
+        let removed = holders.remove(index);
+        if let [last] = holders[..] {
+            *holders = Vec::new();
+            self.vacant.push(place);
+            if let Some(hold) = self.hold_mut(address) {
+                *hold = Hold::Sole(last);
             }
         }
+        Some((removed, true))
     }
 
     /// Binds the hold of `owner` to what is known of how it shares, or unbinds it; true if that changed anything.
     pub(super) fn bind(&mut self, address: IpAddr, owner: Handle, bound: bool) -> bool {
-        let hold = match address {
-            IpAddr::V4(v4) => self.v4.get_mut(&v4),
-            IpAddr::V6(v6) => self.v6.get_mut(&v6),
-        };
-        let holders = match hold {
+        let place = match self.hold_mut(address) {
             None => return false,
-            Some(Hold::Sole(holder)) => std::slice::from_mut(holder),
-            Some(Hold::Several(place)) => &mut self.several[*place as usize][..],
+            Some(Hold::Sole(holder)) => return bind(std::slice::from_mut(holder), owner, bound),
+            Some(Hold::Several(place)) => *place as usize,
         };
-        let Some(holder) = holders.iter_mut().find(|holder| holder.owner == owner) else { return false };
-        let changes = holder.is_bound() != bound;
-        *holder = Holder::new(owner, holder.pool(), bound);
-        changes
+        bind(&mut self.several[place], owner, bound)
     }
 
-    /// Every address and its holders, IPv4 first, ascending.
+    /// Every address and its holders, IPv4 first, ascending. Costs O(n · log n) beforehand.
     pub(super) fn iter(&self) -> impl Iterator<Item = (IpAddr, &[Holder])> {
-        let v4 = self.v4.iter().map(|(address, hold)| (IpAddr::V4(*address), self.holders(hold)));
-        v4.chain(self.v6.iter().map(|(address, hold)| (IpAddr::V6(*address), self.holders(hold))))
+        let mut v4: Vec<(Ipv4Addr, &Hold)> = self.v4.iter().map(|(address, hold)| (*address, hold)).collect();
+        let mut v6: Vec<(Ipv6Addr, &Hold)> = self.v6.iter().map(|(address, hold)| (*address, hold)).collect();
+        v4.sort_unstable_by_key(|(address, _)| *address);
+        v6.sort_unstable_by_key(|(address, _)| *address);
+        let v4 = v4.into_iter().map(|(address, hold)| (IpAddr::V4(address), self.holders(hold)));
+        v4.chain(v6.into_iter().map(|(address, hold)| (IpAddr::V6(address), self.holders(hold))))
     }
 
-    /// The held addresses of one family within `span`, ascending.
-    pub(super) fn within(&self, family: Family, span: Span) -> impl Iterator<Item = IpAddr> {
-        let (v4, v6) = match (family.address(span.first), family.address(span.last)) {
-            (IpAddr::V4(first), IpAddr::V4(last)) => (Some(self.v4.range(first..=last)), None),
-            (IpAddr::V6(first), IpAddr::V6(last)) => (None, Some(self.v6.range(first..=last))),
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => (None, None),
+    /// The held addresses of one family within `span`, as numbers, in no order.
+    pub(super) fn within(&self, family: Family, span: Span) -> Box<dyn Iterator<Item = u128> + '_> {
+        let held = match family {
+            Family::V4 => self.v4.len(),
+            Family::V6 => self.v6.len(),
         };
-        let v4 = v4.into_iter().flatten().map(|(address, _)| IpAddr::V4(*address));
-        v4.chain(v6.into_iter().flatten().map(|(address, _)| IpAddr::V6(*address)))
+        if span.last - span.first < held as u128 {
+            let is_held = move |number: &u128| !self.at(family.address(*number)).is_empty();
+            return Box::new((span.first..=span.last).filter(is_held));
+        }
+        let is_within = move |number: &u128| (span.first..=span.last).contains(number);
+        match family {
+            Family::V4 => Box::new(self.v4.iter().map(|(v4, _)| number(IpAddr::V4(*v4))).filter(is_within)),
+            Family::V6 => Box::new(self.v6.iter().map(|(v6, _)| number(IpAddr::V6(*v6))).filter(is_within)),
+        }
     }
 
     fn holders<'a>(&'a self, hold: &'a Hold) -> &'a [Holder] {
@@ -153,19 +160,48 @@ impl Holds {
         }
     }
 
-    fn get(&self, address: IpAddr) -> Option<Hold> {
+    fn hold_mut(&mut self, address: IpAddr) -> Option<&mut Hold> {
         match address {
-            IpAddr::V4(v4) => self.v4.get(&v4).copied(),
-            IpAddr::V6(v6) => self.v6.get(&v6).copied(),
+            IpAddr::V4(v4) => {
+                self.v4.find_mut(hash_of(v4), |(other, _)| *other == v4).map(|(_, hold)| hold)
+            }
+            IpAddr::V6(v6) => {
+                self.v6.find_mut(hash_of(v6), |(other, _)| *other == v6).map(|(_, hold)| hold)
+            }
         }
     }
+}
 
-    fn set(&mut self, address: IpAddr, hold: Hold) {
-        match address {
-            IpAddr::V4(v4) => self.v4.insert(v4, hold),
-            IpAddr::V6(v6) => self.v6.insert(v6, hold),
-        };
+/// Puts `holder` down alone if nobody holds the address, else returns what is there.
+fn sole<A: Copy + Eq + std::hash::Hash>(table: &mut Table<A>, address: A, holder: Holder) -> Option<&mut Hold> {
+    match table.entry(hash_of(address), |(other, _)| *other == address, |(other, _)| hash_of(other)) {
+        Entry::Occupied(occupied) => Some(&mut occupied.into_mut().1),
+        Entry::Vacant(vacant) => {
+            vacant.insert((address, Hold::Sole(holder)));
+            None
+        }
     }
+}
+
+/// Takes the hold out if `owner` is its only holder. Returns what was there; `None` if that is not the owner's.
+fn end_sole<A: Copy + Eq + std::hash::Hash>(table: &mut Table<A>, address: A, owner: Handle) -> Option<Hold> {
+    let entry = table.find_entry(hash_of(address), |(other, _)| *other == address).ok()?;
+    let hold = entry.get().1;
+    match hold {
+        Hold::Sole(holder) if holder.owner != owner => None,
+        Hold::Sole(_) => {
+            entry.remove();
+            Some(hold)
+        }
+        Hold::Several(_) => Some(hold),
+    }
+}
+
+fn bind(holders: &mut [Holder], owner: Handle, bound: bool) -> bool {
+    let Some(holder) = holders.iter_mut().find(|holder| holder.owner == owner) else { return false };
+    let changes = holder.is_bound() != bound;
+    *holder = Holder::new(owner, holder.pool(), bound);
+    changes
 }
 
 #[cfg(test)]
@@ -173,7 +209,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hold_takes_eight_bytes() {
-        assert_eq!(size_of::<Hold>(), 8);
+    fn a_held_address_takes_few_bytes() {
+        assert_eq!(size_of::<(Ipv4Addr, Hold)>(), 12);
+        assert_eq!(size_of::<(Ipv6Addr, Hold)>(), 24);
     }
 }

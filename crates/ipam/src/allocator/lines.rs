@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Allocator;
 use super::fit::Candidate;
-use super::waiting::{Cause, Line, Ticket};
+use super::waiting::{Cause, Line, Ticket, Turn};
 use crate::family::Family;
 use crate::owner::OwnerId;
 
@@ -60,8 +60,8 @@ impl Allocator {
             Line::Address(address) => u128::from(self.holds.at(*address).is_empty()),
             Line::Key(..) => 0,
         };
-        while let Some(ticket) = self.waiting.next_of(line, available) {
-            self.waiting.wake(&ticket, Cause::Line(line.clone()));
+        while let Some(turn) = self.waiting.next_of(line, available) {
+            self.waiting.wake(turn, Cause::Line(line.clone()));
         }
     }
 
@@ -77,19 +77,20 @@ impl Allocator {
             let states = self.giving(address).into_iter().map(|index| &self.pools.states()[index]);
             lines.extend(states.map(|state| Line::Key(state.id, Family::of(address), Arc::clone(&key))));
         }
-        let mut fitting: Vec<Arc<Ticket>> =
-            lines.iter().flat_map(|line| self.waiting.in_line(line)).map(Arc::clone).collect();
-        fitting.sort();
+        let mut fitting: Vec<Turn> =
+            lines.iter().flat_map(|line| self.waiting.in_line(line)).cloned().collect();
+        fitting.sort_unstable();
         fitting.dedup();
-        let mut chosen: Vec<Arc<Ticket>> = Vec::new();
-        for ticket in fitting {
+        let mut chosen: Vec<Turn> = Vec::new();
+        for turn in fitting {
+            let ticket = &turn.ticket;
             let candidate = Candidate::new(self.owners.find(&ticket.id), &ticket.id, ticket.sharing.as_ref());
-            if self.fits(candidate, address) && chosen.iter().all(|other| agree(&ticket, other)) {
-                chosen.push(ticket);
+            if self.fits(candidate, address) && chosen.iter().all(|other| agree(ticket, &other.ticket)) {
+                chosen.push(turn);
             }
         }
-        for ticket in chosen {
-            self.waiting.wake(&ticket, Cause::Shared(address));
+        for turn in chosen {
+            self.waiting.wake(turn, Cause::Shared(address));
         }
     }
 }

@@ -12,7 +12,7 @@
 //! fits to, before a free one. An address that rests for the owner comes before both. To ask by value or name needs a
 //! pool that is open to the owner all the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub(super) struct PoolState {
     /// Ordinals ([`crate::ordinal`]) of the addresses that are neither held nor resting nor reserved.
     pub(super) free: PerFamily<FreeSet>,
     /// Addresses that rest and are not reserved, as numbers, the one released first at the head.
-    pub(super) resting: PerFamily<std::collections::BTreeSet<(u64, u128)>>,
+    pub(super) resting: PerFamily<BTreeSet<(u64, u128)>>,
 }
 
 impl PoolState {
@@ -66,16 +66,6 @@ impl PoolState {
     pub(super) fn usual_family(&self) -> Option<Family> {
         Family::ALL.into_iter().find(|family| *self.capacity.get(*family) > 0)
     }
-
-    /// Marks the addresses of `span`, as far as the pool can give them, as free or not free.
-    pub(super) fn mark(&mut self, family: Family, span: Span, free: bool) {
-        let numbering = self.pool.numbering(family);
-        let set = self.free.get_mut(family);
-        for gap in self.pool.reserved.of(family).gaps(span) {
-            let Some(ordinals) = numbering.ordinals(gap) else { continue };
-            if free { set.insert(ordinals) } else { set.remove(ordinals) }
-        }
-    }
 }
 
 /// How early a pool is looked at: its class, its place in the class, and its place by name.
@@ -98,8 +88,8 @@ impl Pinned {
             PoolSource::Object(access) => access.allocation(kind).map(|(allocation, _)| allocation),
             PoolSource::Key(_) => None,
         };
-        let mut pinned = Self::default();
-        pinned.order = (0..states.len()).filter(|index| allocation(*index).is_some()).collect();
+        let order = (0..states.len()).filter(|index| allocation(*index).is_some()).collect();
+        let mut pinned = Self { order, ..Self::default() };
         pinned.order.sort_by_key(|index| (allocation(*index).map(|pinned| pinned.rank()), *index));
         for (place, index) in pinned.order.iter().enumerate() {
             let Some(allocation) = allocation(*index) else { continue };
@@ -149,6 +139,8 @@ pub(super) struct Pools {
     open: Vec<usize>,
     /// Places of those that cover an address, left-out addresses included.
     at: PerFamily<Coverage<usize>>,
+    /// Whether each can give an address now: close together, for those who look at many pools that cannot.
+    can_give: PerFamily<Vec<bool>>,
 }
 
 /// Puts pools in order and closes those whose name is taken.
@@ -200,15 +192,52 @@ impl Pools {
         });
         let services = Pinned::new(&states, OwnerKind::Service);
         let gateways = Pinned::new(&states, OwnerKind::Gateway);
-        Self { states, of_namespace, global, services, gateways, open, at }
+        let can_give = PerFamily::from_fn(|_| vec![false; states.len()]);
+        Self { states, of_namespace, global, services, gateways, open, at, can_give }
     }
 
     pub(super) fn states(&self) -> &[PoolState] {
         &self.states
     }
 
-    pub(super) fn state_mut(&mut self, index: usize) -> &mut PoolState {
-        &mut self.states[index]
+    /// The address that the pool gives next, of the family or, without one, of its usual family.
+    pub(super) fn next(&self, index: usize, family: Option<Family>) -> Option<IpAddr> {
+        let can_give = |family: Family| self.can_give.get(family)[index];
+        if !family.map_or_else(|| Family::ALL.into_iter().any(can_give), can_give) {
+            return None;
+        }
+        let state = &self.states[index];
+        state.next(family.or_else(|| state.usual_family())?)
+    }
+
+    /// Marks the addresses of `span`, as far as the pool can give them, as free or not free.
+    pub(super) fn mark(&mut self, index: usize, family: Family, span: Span, free: bool) {
+        let state = &mut self.states[index];
+        let numbering = state.pool.numbering(family);
+        let set = state.free.get_mut(family);
+        for gap in state.pool.reserved.of(family).gaps(span) {
+            let Some(ordinals) = numbering.ordinals(gap) else { continue };
+            if free { set.insert(ordinals) } else { set.remove(ordinals) }
+        }
+        self.can_give.get_mut(family)[index] = state.available(family) > 0;
+    }
+
+    /// Marks an address, by time of release and number, as resting or not, if the pool can give it.
+    pub(super) fn mark_resting(
+        &mut self,
+        index: usize,
+        family: Family,
+        (released_at_secs, number): (u64, u128),
+        resting: bool,
+    ) {
+        let state = &mut self.states[index];
+        let set = state.resting.get_mut(family);
+        if !resting {
+            set.remove(&(released_at_secs, number));
+        } else if state.pool.contains(family.address(number)) {
+            set.insert((released_at_secs, number));
+        }
+        self.can_give.get_mut(family)[index] = state.available(family) > 0;
     }
 
     /// The place of the pool called `name`.
@@ -223,7 +252,7 @@ impl Pools {
     }
 
     /// Places of the pools that cover some of `span`, each once.
-    pub(super) fn touching(&self, family: Family, span: Span) -> std::collections::BTreeSet<usize> {
+    pub(super) fn touching(&self, family: Family, span: Span) -> BTreeSet<usize> {
         self.at.get(family).overlapping(span).flat_map(|(_, pools)| pools).copied().collect()
     }
 

@@ -4,19 +4,21 @@
 //! again, and stands in lines anew if it is refused. Of each line so many are asked at a time as there is something to
 //! get, oldest first; if one that was asked does not take it, the next is asked.
 
-use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::names::NameId;
+use hashbrown::HashTable;
+
+use super::facts::keyed;
+use super::names::{NameId, hash_of};
 use crate::family::Family;
 use crate::owner::OwnerId;
 use crate::request::Request;
 use crate::sharing::Sharing;
 
-/// An owner that waits; the oldest sorts first.
+/// An owner that waits.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
     since_secs: u64,
@@ -24,45 +26,28 @@ pub(super) struct Ticket {
     pub(super) sharing: Option<Sharing>,
 }
 
-impl Ord for Ticket {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.since_secs.cmp(&other.since_secs).then_with(|| self.id.cmp(&other.id))
+/// A place in the order of age, in which the oldest comes first: the time stands outside, since it nearly always decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    since_secs: u64,
+    pub(super) ticket: Arc<Ticket>,
+}
+
+impl Turn {
+    fn of(ticket: &Arc<Ticket>) -> Self {
+        Self { since_secs: ticket.since_secs, ticket: Arc::clone(ticket) }
     }
 }
 
-impl PartialOrd for Ticket {
+impl Ord for Turn {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.since_secs.cmp(&other.since_secs).then_with(|| self.ticket.id.cmp(&other.ticket.id))
+    }
+}
+
+impl PartialOrd for Turn {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
-    }
-}
-
-/// A ticket that is found by its owner.
-#[derive(Clone, Debug)]
-struct ById(Arc<Ticket>);
-
-impl Borrow<OwnerId> for ById {
-    fn borrow(&self) -> &OwnerId {
-        &self.0.id
-    }
-}
-
-impl PartialEq for ById {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.id == other.0.id
-    }
-}
-
-impl Eq for ById {}
-
-impl PartialOrd for ById {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for ById {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.id.cmp(&other.0.id)
     }
 }
 
@@ -97,18 +82,24 @@ enum State {
     Asked(Cause),
 }
 
+#[derive(Clone, Debug)]
+struct Waiter {
+    ticket: Arc<Ticket>,
+    state: State,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Queue {
-    tickets: BTreeSet<Arc<Ticket>>,
+    turns: BTreeSet<Turn>,
     /// How many of this line are ready or asked.
     asked: u128,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Waiting {
-    owners: BTreeMap<ById, State>,
+    owners: HashTable<Waiter>,
     lines: BTreeMap<Line, Queue>,
-    ready: BTreeSet<Arc<Ticket>>,
+    ready: BTreeSet<Turn>,
 }
 
 impl Waiting {
@@ -117,7 +108,9 @@ impl Waiting {
     }
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &OwnerId> {
-        self.owners.keys().map(|ticket| &ticket.0.id)
+        let mut owners: Vec<&OwnerId> = self.owners.iter().map(|waiter| &waiter.ticket.id).collect();
+        owners.sort_unstable();
+        owners.into_iter()
     }
 
     /// Puts an owner that does not wait into these lines; with none it waits for another configuration.
@@ -125,24 +118,31 @@ impl Waiting {
         let ticket = Arc::new(Ticket {
             since_secs: request.since_secs,
             id: request.owner.id.clone(),
-            sharing: super::facts::keyed(request.sharing.as_ref()).cloned(),
+            sharing: keyed(request.sharing.as_ref()).cloned(),
         });
         for line in &lines {
-            self.lines.entry(line.clone()).or_default().tickets.insert(Arc::clone(&ticket));
+            let turn = Turn::of(&ticket);
+            match self.lines.get_mut(line) {
+                Some(queue) => queue.turns.insert(turn),
+                None => self.lines.entry(line.clone()).or_default().turns.insert(turn),
+            };
         }
-        self.owners.insert(ById(ticket), State::InLine(lines));
+        let hash = hash_of(&ticket.id);
+        let waiter = Waiter { ticket, state: State::InLine(lines) };
+        self.owners.insert_unique(hash, waiter, |waiter| hash_of(&waiter.ticket.id));
     }
 
     /// Takes an owner out, and says why it was asked, if it was.
     pub(super) fn leave(&mut self, owner: &OwnerId) -> Option<Cause> {
-        let (ById(ticket), state) = self.owners.remove_entry(owner)?;
+        let found = self.owners.find_entry(hash_of(owner), |waiter| waiter.ticket.id == *owner).ok()?;
+        let (Waiter { ticket, state }, _) = found.remove();
         match state {
             State::InLine(lines) => {
                 self.leave_lines(&ticket, &lines);
                 None
             }
             State::Ready(cause) => {
-                self.ready.remove(&ticket);
+                self.ready.remove(&Turn::of(&ticket));
                 self.answered(&cause);
                 Some(cause)
             }
@@ -154,53 +154,60 @@ impl Waiting {
     }
 
     /// The oldest of a line, if fewer than `available` of the line are being asked.
-    pub(super) fn next_of(&self, line: &Line, available: u128) -> Option<Arc<Ticket>> {
+    pub(super) fn next_of(&self, line: &Line, available: u128) -> Option<Turn> {
         let queue = self.lines.get(line).filter(|queue| queue.asked < available)?;
-        queue.tickets.first().cloned()
+        queue.turns.first().cloned()
     }
 
     /// All of a line, oldest first.
-    pub(super) fn in_line(&self, line: &Line) -> impl Iterator<Item = &Arc<Ticket>> {
-        self.lines.get(line).into_iter().flat_map(|queue| &queue.tickets)
+    pub(super) fn in_line(&self, line: &Line) -> impl Iterator<Item = &Turn> {
+        self.lines.get(line).into_iter().flat_map(|queue| &queue.turns)
     }
 
     /// Makes an owner that stands in lines one to be asked.
-    pub(super) fn wake(&mut self, ticket: &Arc<Ticket>, cause: Cause) {
-        let Some(state) = self.owners.get_mut(&ticket.id) else { return };
+    pub(super) fn wake(&mut self, turn: Turn, cause: Cause) {
+        let Some(state) = self.state_mut(&turn.ticket.id) else { return };
         let State::InLine(lines) = std::mem::replace(state, State::Ready(cause.clone())) else { return };
-        if let Cause::Line(line) = &cause {
-            self.lines.entry(line.clone()).or_default().asked += 1;
+        if let Cause::Line(line) = &cause
+            && let Some(queue) = self.lines.get_mut(line)
+        {
+            queue.asked += 1;
         }
-        self.leave_lines(ticket, &lines);
-        self.ready.insert(Arc::clone(ticket));
+        self.leave_lines(&turn.ticket, &lines);
+        self.ready.insert(turn);
     }
 
     /// Makes everybody one to be asked.
     pub(super) fn wake_all(&mut self) {
         self.lines.clear();
-        for (ById(ticket), state) in &mut self.owners {
-            *state = State::Ready(Cause::Configuration);
-            self.ready.insert(Arc::clone(ticket));
+        for waiter in &mut self.owners {
+            waiter.state = State::Ready(Cause::Configuration);
+            self.ready.insert(Turn::of(&waiter.ticket));
         }
     }
 
     /// Those to be asked, oldest first; they count as asked.
     pub(super) fn take_ready(&mut self) -> Vec<OwnerId> {
         let ready = std::mem::take(&mut self.ready);
-        for ticket in &ready {
-            if let Some(state) = self.owners.get_mut(&ticket.id)
+        for turn in &ready {
+            if let Some(state) = self.state_mut(&turn.ticket.id)
                 && let State::Ready(cause) = state
             {
                 *state = State::Asked(cause.clone());
             }
         }
-        ready.into_iter().map(|ticket| ticket.id.clone()).collect()
+        ready.into_iter().map(|turn| turn.ticket.id.clone()).collect()
+    }
+
+    fn state_mut(&mut self, owner: &OwnerId) -> Option<&mut State> {
+        let found = self.owners.find_mut(hash_of(owner), |waiter| waiter.ticket.id == *owner);
+        found.map(|waiter| &mut waiter.state)
     }
 
     fn leave_lines(&mut self, ticket: &Arc<Ticket>, lines: &[Line]) {
         for line in lines {
             if let Some(queue) = self.lines.get_mut(line) {
-                queue.tickets.remove(ticket);
+                queue.turns.remove(&Turn::of(ticket));
                 self.close(line);
             }
         }
@@ -217,7 +224,7 @@ impl Waiting {
 
     /// Drops a line in which nobody stands.
     fn close(&mut self, line: &Line) {
-        if self.lines.get(line).is_some_and(|queue| queue.asked == 0 && queue.tickets.is_empty()) {
+        if self.lines.get(line).is_some_and(|queue| queue.asked == 0 && queue.turns.is_empty()) {
             self.lines.remove(line);
         }
     }

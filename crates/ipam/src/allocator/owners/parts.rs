@@ -1,0 +1,197 @@
+//! What is stored of an owner, in few bytes and mostly without memory of its own.
+
+use std::net::IpAddr;
+
+/// Longest name that is stored in place.
+const SHORT_MAX: usize = 22;
+
+/// The name of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    Short(u8, [u8; SHORT_MAX]),
+    Long(Box<str>),
+}
+
+impl Name {
+    pub(super) fn new(text: &str) -> Self {
+        let mut bytes = [0; SHORT_MAX];
+        match bytes.get_mut(..text.len()) {
+            Some(place) => {
+                place.copy_from_slice(text.as_bytes());
+                Self::Short(text.len() as u8, bytes)
+            }
+            None => Self::Long(text.into()),
+        }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short(length, bytes) => &bytes[..usize::from(*length)],
+            Self::Long(text) => text.as_bytes(),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Short(length, bytes) => {
+                std::str::from_utf8(&bytes[..usize::from(*length)]).expect("it was made of text")
+            }
+            Self::Long(text) => text,
+        }
+    }
+}
+
+/// A uid, which is nearly always a UUID in its usual form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Uid {
+    Uuid([u8; 16]),
+    Text(Box<str>),
+}
+
+impl Uid {
+    pub(super) fn new(text: &str) -> Self {
+        uuid(text).map_or_else(|| Self::Text(text.into()), Self::Uuid)
+    }
+
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.to_string(),
+            Self::Uuid(bytes) => {
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                let mut text = String::with_capacity(36);
+                for (index, byte) in bytes.iter().enumerate() {
+                    if matches!(index, 4 | 6 | 8 | 10) {
+                        text.push('-');
+                    }
+                    text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+                    text.push(char::from(DIGITS[usize::from(byte & 15)]));
+                }
+                text
+            }
+        }
+    }
+}
+
+/// The bytes of a UUID that is written as Kubernetes does, in lower case; `None` for any other text, which could not be given
+/// back as it was.
+fn uuid(text: &str) -> Option<[u8; 16]> {
+    let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; 16];
+    let mut place = 0;
+    for byte in &mut bytes {
+        if matches!(place, 8 | 13 | 18 | 23) {
+            if text[place] != b'-' {
+                return None;
+            }
+            place += 1;
+        }
+        *byte = digit(text[place])? << 4 | digit(text[place + 1])?;
+        place += 2;
+    }
+    Some(bytes)
+}
+
+/// The addresses of one owner, ascending.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Held {
+    #[default]
+    None,
+    One(IpAddr),
+    Several(Box<[IpAddr]>),
+}
+
+impl Held {
+    pub(super) fn as_slice(&self) -> &[IpAddr] {
+        match self {
+            Self::None => &[],
+            Self::One(address) => std::slice::from_ref(address),
+            Self::Several(addresses) => addresses,
+        }
+    }
+
+    pub(super) fn add(&mut self, address: IpAddr) {
+        let place = self.as_slice().partition_point(|other| *other < address);
+        match self {
+            Self::None => *self = Self::One(address),
+            Self::One(_) | Self::Several(_) => {
+                let mut addresses = self.as_slice().to_vec();
+                addresses.insert(place, address);
+                *self = Self::Several(addresses.into());
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, address: IpAddr) {
+        match self {
+            Self::None => {}
+            Self::One(one) => {
+                if *one == address {
+                    *self = Self::None;
+                }
+            }
+            Self::Several(several) => {
+                let left: Vec<IpAddr> = several.iter().copied().filter(|other| *other != address).collect();
+                *self = match left[..] {
+                    [] => Self::None,
+                    [one] => Self::One(one),
+                    _ => Self::Several(left.into()),
+                };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uid_comes_back_as_it_was() {
+        let uids = [
+            "0f8fad5b-d9cb-469f-a165-70867728950e",
+            "0F8FAD5B-d9cb-469f-a165-70867728950e",
+            "0f8fad5bd9cb469fa16570867728950e",
+            "0f8fad5b-d9cb-469f-a165-70867728950",
+            "0f8fad5b-d9cb-469f-a165-70867728950g",
+            "0f8fad5b0d9cb-469f-a165-70867728950e",
+            "",
+            "uid-x",
+        ];
+        for uid in uids {
+            assert_eq!(Uid::new(uid).text(), uid);
+        }
+        assert!(matches!(Uid::new(uids[0]), Uid::Uuid(_)) && matches!(Uid::new(uids[1]), Uid::Text(_)));
+    }
+
+    #[test]
+    fn a_name_comes_back_as_it_was() {
+        for length in [0, 1, 21, 22, 23, 253] {
+            let text = "a".repeat(length);
+            let name = Name::new(&text);
+            assert_eq!((name.as_str(), name.as_bytes()), (&*text, text.as_bytes()));
+            assert_eq!(matches!(name, Name::Short(..)), length <= SHORT_MAX);
+        }
+    }
+
+    #[test]
+    fn addresses_are_kept_in_order() {
+        let addresses: Vec<IpAddr> =
+            ["192.0.2.1", "192.0.2.9", "2001:db8::1"].iter().map(|text| text.parse().unwrap()).collect();
+        let mut held = Held::default();
+        for address in [2, 0, 1] {
+            held.add(addresses[address]);
+        }
+        assert_eq!(held.as_slice(), addresses);
+        held.remove(addresses[1]);
+        assert_eq!(held.as_slice(), [addresses[0], addresses[2]]);
+        held.remove(addresses[0]);
+        assert_eq!(held.as_slice(), [addresses[2]]);
+        held.remove(addresses[2]);
+        assert_eq!(held.as_slice(), [] as [IpAddr; 0]);
+    }
+}
