@@ -122,7 +122,8 @@ fn gateways(keryx: &Keryx) -> Result<()> {
     ensure!(space.gateway_address("edge-b")? == address, "not on one address");
     keryx.client().tcp(address, 7000)?;
     keryx.client().tcp(address, 7001)?;
-    let mut third = gateway("edge-c", &[("web", "TCP", 7000)], json!({ "addresses": [{ "value": address }] }));
+    let mut third =
+        gateway("edge-c", &[("web", "TCP", 7000)], json!({ "addresses": [{ "value": address }] }));
     third["metadata"]["annotations"] = key("edge");
     space.apply(third)?;
     let path = "/status/conditions";

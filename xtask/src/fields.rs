@@ -58,7 +58,9 @@ fn rows(page: &mut String, prefix: &str, schema: &Value) {
             Value::Null if required => "required".to_owned(),
             Value::Null => String::new(),
             Value::String(text) => format!("`{text}`"),
-            other => format!("`{other}`"),
+            other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                format!("`{other}`")
+            }
         };
         let _ = writeln!(
             page,

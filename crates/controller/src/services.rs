@@ -69,8 +69,7 @@ pub(crate) fn demand(service: &Service, foreign_annotations: bool) -> Result<Dem
         (_, first) => Families::Single(first),
     };
     let load_balancer_ip = spec.load_balancer_ip.as_deref();
-    let wishes =
-        wishes(OwnerKind::Service, service.annotations(), load_balancer_ip, foreign_annotations)?;
+    let wishes = wishes(OwnerKind::Service, service.annotations(), load_balancer_ip, foreign_annotations)?;
     let sharing = wishes.sharing_key.map(|key| Sharing {
         key,
         across_namespaces: wishes.across_namespaces,

@@ -53,7 +53,9 @@ pub enum AddressProblem {
     #[error("An entry of type {POOL} in spec.addresses needs the name of a pool as its value")]
     PoolNotNamed,
     /// Entries of two pools: the Gateway is not Programmed, `AddressNotUsable`.
-    #[error("spec.addresses names the pools {first} and {second}; name one pool, in as many entries as addresses")]
+    #[error(
+        "spec.addresses names the pools {first} and {second}; name one pool, in as many entries as addresses"
+    )]
     SeveralPools {
         /// The pool named first.
         first: String,

@@ -24,7 +24,11 @@ pub(super) struct Addresses {
 
 impl Core {
     /// Asks IPAM for a Gateway.
-    pub(super) fn gateway_addresses(&mut self, gateway: &Gateway, routes: &[(RouteKind, &Route)]) -> Addresses {
+    pub(super) fn gateway_addresses(
+        &mut self,
+        gateway: &Gateway,
+        routes: &[(RouteKind, &Route)],
+    ) -> Addresses {
         let owner = gateway_owner(gateway).id;
         let held: Vec<IpAddr> = self.claims.held(&owner).iter().map(|claim| claim.address).collect();
         let request = match self.gateway_request(gateway) {
@@ -40,7 +44,9 @@ impl Core {
         let explicit = !request.addresses.is_empty();
         match self.claims.request(&request) {
             Ok(assignment) => Addresses {
-                state: AddressState::Assigned(assignment.addresses.iter().map(|given| given.address).collect()),
+                state: AddressState::Assigned(
+                    assignment.addresses.iter().map(|given| given.address).collect(),
+                ),
                 notes: notes::of_assignment(&assignment),
                 surplus: assignment.surplus.iter().map(|claim| claim.address).collect(),
             },
@@ -61,8 +67,9 @@ impl Core {
             Ok(Demand::Listed(list)) => listed(&list),
             Err(problem) => return Err(problem.to_string()),
         };
-        let wishes = wishes(OwnerKind::Gateway, gateway.annotations(), None, self.settings.foreign_annotations)
-            .map_err(|error| error.to_string())?;
+        let wishes =
+            wishes(OwnerKind::Gateway, gateway.annotations(), None, self.settings.foreign_annotations)
+                .map_err(|error| error.to_string())?;
         let pool = match (listed_pool, wishes.pool) {
             (Some(listed), Some(annotated)) if listed != annotated => {
                 return Err(format!(

@@ -146,12 +146,7 @@ impl Core {
 
     /// Steps for clones and anchor: what is not wanted goes first, so that no port is in two of them for long. Says
     /// whether one of them cannot be written, which is then noted as refused.
-    fn generated_steps(
-        &mut self,
-        key: &Key,
-        outcome: &Outcome,
-        steps: &mut Vec<Step>,
-    ) -> bool {
+    fn generated_steps(&mut self, key: &Key, outcome: &Outcome, steps: &mut Vec<Step>) -> bool {
         let wanted: BTreeMap<Key, &Service> = outcome
             .clones
             .iter()

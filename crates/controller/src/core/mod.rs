@@ -27,10 +27,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, ObjectReference, Se
 use k8s_openapi::api::networking::v1::ServiceCIDR;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use keryx_api::gateway_api::{Gateway, GatewayClass, ReferenceGrant, Route, RouteKind};
+use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_daemon::endpoints::Ready;
 use keryx_daemon::watch::Change;
 use keryx_gateway::{class, status};
-use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_ipam::OwnerKind;
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Event, EventType};

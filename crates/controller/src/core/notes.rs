@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn an_address_that_left_its_pool_is_named_with_the_pool() {
-        let note = outside(&[assigned("192.0.2.10", true, None), assigned("2001:db8::10", false, None)]).unwrap();
+        let note =
+            outside(&[assigned("192.0.2.10", true, None), assigned("2001:db8::10", false, None)]).unwrap();
         assert_eq!(
             note.to_string(),
             "keryx.dev/OutsidePool=True/PoolChanged: Pool edge no longer has 192.0.2.10. The address is kept until its \
@@ -67,7 +68,8 @@ mod tests {
     #[test]
     fn the_use_by_the_cluster_is_the_graver_reason() {
         let node = Some(ReservedWhy::Node("n1".into()));
-        let note = outside(&[assigned("192.0.2.10", true, None), assigned("192.0.2.11", true, node)]).unwrap();
+        let note =
+            outside(&[assigned("192.0.2.10", true, None), assigned("192.0.2.11", true, node)]).unwrap();
         assert_eq!(note.reason, USED_BY_CLUSTER);
         assert!(note.message.contains("192.0.2.11 is an address of Node n1"), "{}", note.message);
     }

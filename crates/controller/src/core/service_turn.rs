@@ -89,7 +89,10 @@ impl Core {
         let verdict = if kept.is_empty() {
             Verdict::Refused { reason: code, message: message.to_owned() }
         } else {
-            Verdict::Assigned { assigned: self.mark_of(&owner, &kept), notes: vec![notes::unmet(code, message)] }
+            Verdict::Assigned {
+                assigned: self.mark_of(&owner, &kept),
+                notes: vec![notes::unmet(code, message)],
+            }
         };
         let mut steps = status_step(key, service, &verdict);
         if steps.is_empty() {

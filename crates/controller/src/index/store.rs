@@ -98,8 +98,7 @@ impl<K: Resource + Clone> Store<K> {
 
     /// As [`Store::reset`], with what a list tells beside what is here.
     pub(crate) fn replace(&mut self, listing: Listing<K>) -> Vec<Changed<K>> {
-        let gone: Vec<Key> =
-            self.objects.keys().filter(|key| !listing.keys.contains(key)).cloned().collect();
+        let gone: Vec<Key> = self.objects.keys().filter(|key| !listing.keys.contains(key)).cloned().collect();
         let mut changes = Vec::new();
         for object in listing.news {
             changes.push(self.insert(Key::of(object.meta()), object));

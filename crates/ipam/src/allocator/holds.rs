@@ -162,18 +162,18 @@ impl Holds {
 
     fn hold_mut(&mut self, address: IpAddr) -> Option<&mut Hold> {
         match address {
-            IpAddr::V4(v4) => {
-                self.v4.find_mut(hash_of(v4), |(other, _)| *other == v4).map(|(_, hold)| hold)
-            }
-            IpAddr::V6(v6) => {
-                self.v6.find_mut(hash_of(v6), |(other, _)| *other == v6).map(|(_, hold)| hold)
-            }
+            IpAddr::V4(v4) => self.v4.find_mut(hash_of(v4), |(other, _)| *other == v4).map(|(_, hold)| hold),
+            IpAddr::V6(v6) => self.v6.find_mut(hash_of(v6), |(other, _)| *other == v6).map(|(_, hold)| hold),
         }
     }
 }
 
 /// Puts `holder` down alone if nobody holds the address, else returns what is there.
-fn sole<A: Copy + Eq + std::hash::Hash>(table: &mut Table<A>, address: A, holder: Holder) -> Option<&mut Hold> {
+fn sole<A: Copy + Eq + std::hash::Hash>(
+    table: &mut Table<A>,
+    address: A,
+    holder: Holder,
+) -> Option<&mut Hold> {
     match table.entry(hash_of(address), |(other, _)| *other == address, |(other, _)| hash_of(other)) {
         Entry::Occupied(occupied) => Some(&mut occupied.into_mut().1),
         Entry::Vacant(vacant) => {

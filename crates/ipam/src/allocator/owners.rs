@@ -86,9 +86,7 @@ impl Owners {
         let (entries, namespaces) = (&self.entries, &self.namespaces);
         let rehash = |handle: &Handle| {
             let entry = entries[handle.index()].as_ref();
-            entry.map_or(0, |entry| {
-                hash(entry.kind, namespaces.get(entry.namespace), entry.name.as_bytes())
-            })
+            entry.map_or(0, |entry| hash(entry.kind, namespaces.get(entry.namespace), entry.name.as_bytes()))
         };
         let hash = hash(owner.id.kind, &owner.id.namespace, owner.id.name.as_bytes());
         self.table.insert_unique(hash, handle, rehash);

@@ -28,7 +28,7 @@ impl Allocator {
             };
             holders.iter().filter(|holder| !covers(holder)).map(|holder| holder.owner).collect::<Vec<_>>()
         };
-        self.holds.iter().flat_map(strays).map(|handle| self.owners.id(handle)).collect()
+        self.holds.iter().flat_map(strays).map(|handle| self.owners.owner(handle).id).collect()
     }
 
     /// The rest of one address.

@@ -65,9 +65,8 @@ impl Nftables {
         let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
         let mut length = size_of_val(&address) as libc::socklen_t;
         // SAFETY: the descriptor is open as long as `self`; the kernel writes at most `length` octets to `address`.
-        let status = unsafe {
-            libc::getsockname(self.socket.as_raw_fd(), (&raw mut address).cast(), &raw mut length)
-        };
+        let status =
+            unsafe { libc::getsockname(self.socket.as_raw_fd(), (&raw mut address).cast(), &raw mut length) };
         if status == 0 { Ok(address.nl_pid) } else { Err(io::Error::last_os_error()) }
     }
 

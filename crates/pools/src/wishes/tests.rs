@@ -37,7 +37,9 @@ fn annotations_of_other_programs_are_not_looked_at_when_switched_off() {
 
 #[test]
 fn those_that_contradict_each_other_are_both_named_and_equal_ones_are_fine() {
-    let cases: [(&[(&str, &str)], Option<&str>); 6] = [
+    /// Annotations, and the error that they make.
+    type Case = (&'static [(&'static str, &'static str)], Option<&'static str>);
+    let cases: [Case; 6] = [
         (
             &[("keryx.dev/pool", "a"), ("metallb.io/address-pool", "b")],
             Some(
