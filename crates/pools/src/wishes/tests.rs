@@ -1,5 +1,7 @@
 use super::*;
 
+type Written = [(&'static str, &'static str)];
+
 fn annotations(list: &[(&str, &str)]) -> BTreeMap<String, String> {
     list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
@@ -37,7 +39,7 @@ fn annotations_of_other_programs_are_not_looked_at_when_switched_off() {
 
 #[test]
 fn those_that_contradict_each_other_are_both_named_and_equal_ones_are_fine() {
-    let cases: [(&[(&str, &str)], Option<&str>); 6] = [
+    let cases: [(&Written, Option<&str>); 6] = [
         (
             &[("keryx.dev/pool", "a"), ("metallb.io/address-pool", "b")],
             Some(
