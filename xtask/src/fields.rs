@@ -54,13 +54,10 @@ fn rows(page: &mut String, prefix: &str, schema: &Value) {
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let required =
             schema["required"].as_array().is_some_and(|names| names.contains(&name.as_str().into()));
-        let default = match &property["default"] {
-            Value::Null if required => "required".to_owned(),
-            Value::Null => String::new(),
-            Value::String(text) => format!("`{text}`"),
-            other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                format!("`{other}`")
-            }
+        let default = match property.get("default") {
+            None if required => "required".to_owned(),
+            None => String::new(),
+            Some(default) => format!("`{}`", default.to_string().trim_matches('"')),
         };
         let _ = writeln!(
             page,

@@ -13,7 +13,6 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBind
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use keryx_api::annotations::ANNOTATIONS;
 use keryx_api::gateway_api::{Gateway, GatewayClass, Route};
-use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_api::names;
 use keryx_pools::document::Document;
 use serde::Serialize;
@@ -73,7 +72,8 @@ fn fits_its_type(document: &Value) {
         "rbac.authorization.k8s.io/v1/Role" => fits::<Role>(document),
         "rbac.authorization.k8s.io/v1/RoleBinding" => fits::<RoleBinding>(document),
         "apiextensions.k8s.io/v1/CustomResourceDefinition" => fits::<CustomResourceDefinition>(document),
-        "keryx.dev/v1alpha1/IPAddressPool" => fits::<IPAddressPool>(document),
+        // Read with its defaults, it is not as it was written.
+        "keryx.dev/v1alpha1/IPAddressPool" => assert_eq!(keryx_pools::document::read(document.clone()).1, []),
         "gateway.networking.k8s.io/v1/GatewayClass" => fits::<GatewayClass>(document),
         "gateway.networking.k8s.io/v1/Gateway" => fits::<Gateway>(document),
         "gateway.networking.k8s.io/v1/TCPRoute" | "gateway.networking.k8s.io/v1/UDPRoute" => {
@@ -163,12 +163,10 @@ fn the_examples_use_the_names_that_keryx_answers_to() {
 }
 
 #[test]
-fn the_pools_of_the_examples_are_as_they_should_be() {
+fn something_can_be_given_from_every_pool_of_the_examples() {
     for (file, documents) in examples() {
         for document in documents {
-            let (read, errors) = keryx_pools::document::read(document);
-            assert_eq!(errors, [], "{file}");
-            for document in read {
+            for document in keryx_pools::document::read(document).0 {
                 if let Document::Pool(pool) = document {
                     assert_eq!(keryx_pools::object::pool(&pool).problem, None, "{file}");
                 }

@@ -35,39 +35,15 @@ pub const MAX_RANGE_LEN: usize = 96;
     status = "IPAddressPoolStatus",
     derive = "PartialEq",
     doc = "Addresses that Keryx may give to Services and Gateways. Only pools in the namespace that Keryx runs in are read.",
-    printcolumn(name = "IPv4-Capacity", type_ = "string", json_path = ".status.ipv4.capacity"),
-    printcolumn(name = "IPv4-Assigned", type_ = "string", json_path = ".status.ipv4.assigned"),
-    printcolumn(name = "IPv4-Available", type_ = "string", json_path = ".status.ipv4.available"),
-    printcolumn(
-        name = "IPv6-Capacity",
-        type_ = "string",
-        json_path = ".status.ipv6.capacity",
-        priority = "1"
-    ),
-    printcolumn(
-        name = "IPv6-Assigned",
-        type_ = "string",
-        json_path = ".status.ipv6.assigned",
-        priority = "1"
-    ),
-    printcolumn(
-        name = "IPv6-Available",
-        type_ = "string",
-        json_path = ".status.ipv6.available",
-        priority = "1"
-    ),
-    printcolumn(
-        name = "Overlapping",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Overlapping\")].status",
-        priority = "1"
-    ),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn = r#"{"name":"IPv4-Capacity","type":"string","jsonPath":".status.ipv4.capacity"}"#,
+    printcolumn = r#"{"name":"IPv4-Assigned","type":"string","jsonPath":".status.ipv4.assigned"}"#,
+    printcolumn = r#"{"name":"IPv4-Available","type":"string","jsonPath":".status.ipv4.available"}"#,
+    printcolumn = r#"{"name":"IPv6-Capacity","type":"string","jsonPath":".status.ipv6.capacity","priority":1}"#,
+    printcolumn = r#"{"name":"IPv6-Assigned","type":"string","jsonPath":".status.ipv6.assigned","priority":1}"#,
+    printcolumn = r#"{"name":"IPv6-Available","type":"string","jsonPath":".status.ipv6.available","priority":1}"#,
+    printcolumn = r#"{"name":"Overlapping","type":"string","jsonPath":".status.conditions[?(@.type==\"Overlapping\")].status","priority":1}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct IPAddressPoolSpec {

@@ -69,7 +69,7 @@ fn what_has_no_meaning_is_named_with_its_field_and_leaves_no_addresses() {
 
 #[test]
 fn a_selector_that_is_not_understood_closes_the_pool() {
-    let selector = json!([{"matchExpressions": [{"key": "app", "operator": "Is"}]}]);
+    let selector = json!([{"matchExpressions": [{"key": "app", "operator": "Is", "values": ["x"]}]}]);
     let object =
         object(json!({"addresses": ["192.0.2.1"], "serviceAllocation": {"serviceSelectors": selector}}));
     let PoolSource::Object(access) = pool(&object).source else { panic!("not an object") };

@@ -1,5 +1,7 @@
 use super::*;
 
+type Written = [(&'static str, &'static str)];
+
 fn annotations(list: &[(&str, &str)]) -> BTreeMap<String, String> {
     list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
@@ -37,9 +39,11 @@ fn annotations_of_other_programs_are_not_looked_at_when_switched_off() {
 
 #[test]
 fn those_that_contradict_each_other_are_both_named_and_equal_ones_are_fine() {
-    /// Annotations, and the error that they make.
-    type Case = (&'static [(&'static str, &'static str)], Option<&'static str>);
-    let cases: [Case; 6] = [
+    let cases: [(&Written, Option<&str>); 7] = [
+        (
+            &[("keryx.dev/addresses", "192.0.2.1"), ("metallb.io/loadBalancerIPs", "192.0.2.1,2001:db8::1")],
+            Some("annotation keryx.dev/addresses and annotation metallb.io/loadBalancerIPs contradict"),
+        ),
         (
             &[("keryx.dev/pool", "a"), ("metallb.io/address-pool", "b")],
             Some(
