@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use keryx_tests::app::{gateway, load_balancer, route, service};
+use keryx_tests::keryx::NAMESPACE;
 use keryx_tests::{Keryx, Space};
 use serde_json::json;
 
@@ -40,18 +41,17 @@ fn restarted(keryx: &Keryx) -> Result<()> {
 
 /// resourceVersions of all that the controller writes for the namespace.
 fn versions(space: &Space<'_>) -> Result<String> {
-    let path = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{\"\\n\"}{end}";
-    let own = space.kubectl(&["get", "service,gateway,tcproute", "-o", path])?;
-    let exposures = space.keryx.lab.kubectl(&[
-        "-n",
-        "keryx-system",
-        "get",
-        "configmap",
-        "-l",
-        "keryx.dev/component=exposure",
-        "-o",
-        path,
-    ])?;
+    let version = "{.kind}/{.metadata.name} {.metadata.resourceVersion}{\"\\n\"}{end}";
+    let path = format!("jsonpath={{range .items[*]}}{version}");
+    let own = space.kubectl(&["get", "service,gateway,tcproute", "-o", &path])?;
+    // Exposures of other tests may be going still.
+    let path = format!(
+        "jsonpath={{range .items[?(@.metadata.annotations.keryx\\.dev/gateway==\"{}/edge\")]}}{version}",
+        space.name
+    );
+    let kubectl = |args: &[&str]| space.keryx.lab.kubectl(args);
+    let exposures = kubectl(&["-n", NAMESPACE, "get", "configmap", "-o", &path])?;
+    ensure!(!exposures.is_empty(), "the Gateway has no exposure");
     Ok(format!("{own}{exposures}"))
 }
 

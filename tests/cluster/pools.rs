@@ -36,6 +36,18 @@ impl<'a> Pool<'a> {
         Ok(Self { keryx, name: name.to_owned() })
     }
 
+    /// As [`Pool::apply`], and waits until the controller has seen it and gives from it.
+    fn in_force(keryx: &'a Keryx, name: &str, spec: Value) -> Result<Self> {
+        let pool = Self::apply(keryx, name, spec)?;
+        let space = Space::existing(keryx, NAMESPACE);
+        space.wait_for("ipaddresspool", name, "a status of its generation", |object| {
+            let seen = object.pointer("/status/observedGeneration")?;
+            (seen == object.pointer("/metadata/generation")?).then_some(())
+        })?;
+        pool.condition("Ready", "True")?;
+        Ok(pool)
+    }
+
     /// Waits until the status has this at `path`.
     fn shows(&self, path: &str, wanted: &Value) -> Result<()> {
         let space = Space::existing(self.keryx, NAMESPACE);
@@ -78,8 +90,8 @@ fn counted(keryx: &Keryx) -> Result<()> {
     let space = Space::new(keryx, "pool-counted")?;
     let mut later = serving("pool-counted", &["10.98.0.110-10.98.0.111"]);
     later["serviceAllocation"]["priority"] = 2.into();
-    let _later = Pool::apply(keryx, "counted-a", later)?;
-    let first = Pool::apply(keryx, "counted-b", serving("pool-counted", &["10.98.0.112-10.98.0.113"]))?;
+    let _later = Pool::in_force(keryx, "counted-a", later)?;
+    let first = Pool::in_force(keryx, "counted-b", serving("pool-counted", &["10.98.0.112-10.98.0.113"]))?;
     for (name, wanted) in [("a", "10.98.0.112"), ("b", "10.98.0.113"), ("c", "10.98.0.110")] {
         space.apply(service(name, "web", 80, load_balancer()))?;
         ensure!(space.service_address(name)? == address(wanted), "{name} did not get {wanted}");
@@ -87,7 +99,6 @@ fn counted(keryx: &Keryx) -> Result<()> {
     first.shows("/ipv4/capacity", &"2".into())?;
     first.shows("/ipv4/assigned", &"2".into())?;
     first.shows("/ipv4/available", &"0".into())?;
-    first.condition("Ready", "True")?;
     space.kubectl(&["delete", "service", "b"])?;
     first.shows("/ipv4/available", &"1".into())
 }
@@ -98,7 +109,7 @@ fn closed(keryx: &Keryx) -> Result<()> {
         "addresses": ["10.98.0.115"],
         "serviceAllocation": { "namespaceSelectors": [{ "matchLabels": { "team": "nobody" } }] },
     });
-    let _pool = Pool::apply(keryx, "closed", spec)?;
+    let _pool = Pool::in_force(keryx, "closed", spec)?;
     space.apply(annotated("web", json!({ "keryx.dev/pool": "closed" })))?;
     let path = "/status/conditions";
     let (reason, message) = space.condition(("service", "web"), path, ("keryx.dev/Assigned", "False"))?;
@@ -122,7 +133,7 @@ fn rests(keryx: &Keryx) -> Result<()> {
     let space = Space::new(keryx, "pool-rests")?;
     let mut spec = serving("pool-rests", &["10.98.0.120-10.98.0.122"]);
     spec["reuseAfter"] = "1h".into();
-    let _pool = Pool::apply(keryx, "rests", spec)?;
+    let _pool = Pool::in_force(keryx, "rests", spec)?;
     let get = |name: &str| -> Result<IpAddr> {
         space.apply(service(name, "web", 80, load_balancer()))?;
         space.service_address(name)
@@ -142,16 +153,16 @@ fn rests(keryx: &Keryx) -> Result<()> {
 
 fn shrinks(keryx: &Keryx) -> Result<()> {
     let space = Space::new(keryx, "pool-shrinks")?;
-    let pool = Pool::apply(keryx, "shrinks", serving("pool-shrinks", &["10.98.0.130-10.98.0.131"]))?;
+    let pool = Pool::in_force(keryx, "shrinks", serving("pool-shrinks", &["10.98.0.130-10.98.0.131"]))?;
     space.apply(service("web", "web", 80, load_balancer()))?;
     let before = space.service_address("web")?;
-    let edited = Pool::apply(keryx, "shrinks", serving("pool-shrinks", &["10.98.0.131"]))?;
+    let edited = Pool::in_force(keryx, "shrinks", serving("pool-shrinks", &["10.98.0.131"]))?;
     let path = "/status/conditions";
     let (reason, message) = space.condition(("service", "web"), path, ("keryx.dev/OutsidePool", "True"))?;
     ensure!(reason == "PoolChanged" && message.contains("10.98.0.130"), "{reason}: {message}");
     ensure!(space.service_address("web")? == before, "the address went");
     pool.shows("/outside", &1.into())?;
-    let _restored = Pool::apply(keryx, "shrinks", serving("pool-shrinks", &["10.98.0.130-10.98.0.131"]))?;
+    let _restored = Pool::in_force(keryx, "shrinks", serving("pool-shrinks", &["10.98.0.130-10.98.0.131"]))?;
     space.wait_for("service", "web", "no condition OutsidePool", |service| {
         let conditions = service.pointer(path)?.as_array()?;
         conditions.iter().all(|c| c["type"] != "keryx.dev/OutsidePool").then_some(())
@@ -161,9 +172,9 @@ fn shrinks(keryx: &Keryx) -> Result<()> {
 
 fn overlaps(keryx: &Keryx) -> Result<()> {
     let space = Space::new(keryx, "pool-overlaps")?;
-    let first = Pool::apply(keryx, "overlaps-a", serving("pool-overlaps", &["10.98.0.140-10.98.0.141"]))?;
+    let first = Pool::in_force(keryx, "overlaps-a", serving("pool-overlaps", &["10.98.0.140-10.98.0.141"]))?;
     first.condition("Overlapping", "False")?;
-    let second = Pool::apply(keryx, "overlaps-b", serving("pool-overlaps", &["10.98.0.141-10.98.0.142"]))?;
+    let second = Pool::in_force(keryx, "overlaps-b", serving("pool-overlaps", &["10.98.0.141-10.98.0.142"]))?;
     let (_, message) = second.condition("Overlapping", "True")?;
     ensure!(message.contains("overlaps-a") && message.contains("10.98.0.141"), "{message}");
     first.condition("Overlapping", "False")?;
@@ -180,7 +191,7 @@ fn overlaps(keryx: &Keryx) -> Result<()> {
 fn by_name(keryx: &Keryx) -> Result<()> {
     let space = Space::new(keryx, "pool-by-name")?;
     let spec = json!({ "addresses": ["10.98.0.150-10.98.0.152"], "autoAssign": false });
-    let _pool = Pool::apply(keryx, "by-name", spec)?;
+    let _pool = Pool::in_force(keryx, "by-name", spec)?;
     space.apply(service("any", "web", 80, load_balancer()))?;
     let any = space.service_address("any")?;
     ensure!(any > address("10.98.0.152"), "{any} was given from a pool that does not assign by itself");

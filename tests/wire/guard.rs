@@ -10,7 +10,7 @@ use keryx_tests::wait;
 use crate::Test;
 use crate::driver::guarding;
 use crate::run::nft;
-use crate::scene::{AT_ONCE, CLAIMED, SILENCE, Scene, TCP, UDP, wait_guarded};
+use crate::scene::{AT_ONCE, SILENCE, Scene, TCP, UDP, wait_guarded};
 use crate::segment::{LIMIT, VIPS};
 
 pub(crate) const TESTS: &[Test] = &[

@@ -22,7 +22,6 @@ pub const MAX_RANGE_LEN: usize = 96;
 
 /// Addresses that Keryx may give to Services and Gateways. Only pools in the namespace that Keryx runs in are read.
 #[derive(Clone, Debug, Default, PartialEq, CustomResource, Deserialize, Serialize, JsonSchema)]
-#[expect(clippy::duplicated_attributes, reason = "each column has a type of its own, and some have the same")]
 #[kube(
     group = "keryx.dev",
     version = "v1alpha1",

@@ -188,6 +188,8 @@ impl Writer {
         tokio::spawn(async move {
             match timeout(REQUEST_LIMIT, recorder.publish(&event, &about)).await {
                 Ok(Ok(())) => {}
+                // Nobody reads events there any more.
+                Ok(Err(error)) if is_terminating(&error) => debug!("no event: {}", brief(&error)),
                 Ok(Err(error)) => warn!("failed to publish an event: {}", brief(&error)),
                 Err(_) => warn!("failed to publish an event: no answer"),
             }
@@ -291,6 +293,13 @@ fn refusal(error: &kube::Error, put: bool) -> Refusal {
         400..500 if put => Refusal::Rejected(message),
         _ => Refusal::Failed(message),
     }
+}
+
+/// Whether the namespace of an object to create is being deleted.
+fn is_terminating(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    let mut causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 /// The answer to a deletion; `None` if there was nothing to delete, which is as good.

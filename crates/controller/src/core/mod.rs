@@ -178,7 +178,7 @@ impl Core {
             // Who does not lead has nothing to take over, however long that has been due.
             let take_over = self.take_over_at.filter(|_| self.leading && self.unsynced.is_empty());
             let expiry = self.next_expiry().filter(|_| self.ledger.is_some());
-            let pools = self.pools.due().filter(|_| self.ledger.is_some());
+            let pools = self.pools.due(clock::now()).filter(|_| self.ledger.is_some());
             let wake = self.pace.next().into_iter().chain(take_over).chain(expiry).chain(pools).min();
             tokio::select! {
                 received = inputs.recv_many(&mut batch, BATCH_MAX) => if received == 0 { return },

@@ -37,10 +37,10 @@ impl Pools {
         self.stale = true;
     }
 
-    /// When to look at the statuses; `None` if nothing changed since.
-    pub(super) fn due(&self) -> Option<Instant> {
-        let earliest = self.looked_at.map_or_else(clock::now, |looked_at| looked_at + STATUS_PAUSE);
-        self.stale.then_some(earliest)
+    /// When to look at the statuses, `now` at the earliest; `None` if nothing changed since.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        let earliest = self.looked_at.map_or(now, |looked_at| looked_at + STATUS_PAUSE);
+        self.stale.then_some(earliest.max(now))
     }
 }
 
@@ -93,7 +93,7 @@ impl Core {
     /// The writes that bring the statuses of IPAddressPools up to date, if they are due.
     pub(super) fn pool_steps(&mut self) -> Vec<(Key, Vec<Step>)> {
         let now = clock::now();
-        if self.pools.due().is_none_or(|due| now < due) {
+        if self.pools.due(now).is_none_or(|due| now < due) {
             return Vec::new();
         }
         self.pools.stale = false;
@@ -131,5 +131,22 @@ impl Core {
                 self.metrics.set_pool(&labels, &usage.of(family));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_looked_at_at_once_and_then_once_a_second_while_something_changes() {
+        let (mut pools, now) = (Pools::default(), clock::now());
+        assert_eq!(pools.due(now), None, "nothing changed");
+        pools.touch();
+        assert_eq!(pools.due(now), Some(now));
+        pools.looked_at = Some(now);
+        assert_eq!(pools.due(now), Some(now + STATUS_PAUSE));
+        let later = now + 3 * STATUS_PAUSE;
+        assert_eq!(pools.due(later), Some(later), "never in the past");
     }
 }
