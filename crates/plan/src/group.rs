@@ -83,7 +83,7 @@ struct MemberPort {
 impl Index {
     /// The group that `owner` is in; `None` if there is no such owner.
     pub(crate) fn group(&self, owner: &OwnerKey) -> Option<Group> {
-        let members: Vec<OwnerKey> = self.members(owner).into_iter().map(|claimant| claimant.owner).collect();
+        let members = self.members(owner);
         let mut group = Group {
             key: GroupKey(members.first()?.clone()),
             members: Vec::new(),

@@ -40,15 +40,14 @@ impl Index {
             dirty.extend(self.services.keys().cloned().map(OwnerKey::Service));
             dirty.extend(self.exposures.keys().cloned().map(OwnerKey::Exposure));
         }
-        // First out, then in: owners and addresses can pass from one group to another. Whom a dirty owner was in a
-        // group with is computed anew too. So no group that comes in holds an owner of one that stays: a new tie
-        // between two owners has made both dirty, and an old one has brought the other along.
+        // First out, then in: owners and addresses can pass from one group to another. Every owner that is taken out
+        // comes in again: if it is not dirty itself, follow the ties that it had to one that is. The last of them that
+        // is no more has a dirty owner at its near end, since both ends of a tie that comes or goes are marked, and
+        // that one's group is computed.
         let mut before = Plan::default();
-        let mut companions = Vec::new();
         for owner in &dirty {
-            companions.extend(self.planned.take_out(owner, &mut before));
+            self.planned.take_out(owner, &mut before);
         }
-        dirty.extend(companions);
         let mut groups_computed = 0;
         let mut after = Plan::default();
         while let Some(owner) = dirty.pop_first() {
@@ -91,11 +90,10 @@ impl Index {
 }
 
 impl Planned {
-    /// Moves all that came from an owner's group out of the plan, into `before`. Returns the owners of the group; none
-    /// if it is out already.
-    fn take_out(&mut self, owner: &OwnerKey, before: &mut Plan) -> Vec<OwnerKey> {
+    /// Moves all that came from an owner's group out of the plan, into `before`.
+    fn take_out(&mut self, owner: &OwnerKey, before: &mut Plan) {
         let key = self.led_by.get(owner).cloned().unwrap_or_else(|| GroupKey(owner.clone()));
-        let Some(entries) = self.groups.remove(&key) else { return Vec::new() };
+        let Some(entries) = self.groups.remove(&key) else { return };
         for address in entries.vips {
             before.vips.extend(self.plan.vips.remove_entry(&address));
             before.guard.vips.extend(self.plan.guard.vips.remove_entry(&address));
@@ -103,12 +101,9 @@ impl Planned {
         for refused in entries.refused {
             before.refused.extend(self.plan.refused.remove_entry(&refused));
         }
-        let mut owners = entries.followers.into_vec();
-        for follower in &owners {
+        for follower in &entries.followers {
             self.led_by.remove(follower);
         }
-        owners.push(key.0);
-        owners
     }
 
     /// Notes where the group stands in the plan.

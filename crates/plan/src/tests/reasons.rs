@@ -83,7 +83,7 @@ fn of_two_services_with_one_address_the_older_keeps_it() {
                 index.update(&"a".into());
             }
             let other = owner(OwnerKind::Service, keeper);
-            assert_eq!(seen_from(&mut index, "a", VIP).owners[..], *std::slice::from_ref(&other));
+            assert_eq!(*seen_from(&mut index, "a", VIP).owners, *std::slice::from_ref(&other));
             let expected = Some(Reason::DuplicateClaim { other });
             assert_eq!(refusal(&mut index, &service_key(loser), VIP), expected);
             assert_eq!(refusal(&mut index, &service_key(keeper), VIP), None);
@@ -104,7 +104,7 @@ fn a_gateway_keeps_its_address_against_services_and_later_exposures() {
     index.apply_exposure("keryx-exposure-b", &mk_exposure("default/second", &[VIP]));
     index.apply_exposure("keryx-exposure-a", &mk_exposure("default/first", &[VIP]));
     let first = owner(OwnerKind::Gateway, "default/first");
-    assert_eq!(seen_from(&mut index, "a", VIP).owners[..], *std::slice::from_ref(&first));
+    assert_eq!(*seen_from(&mut index, "a", VIP).owners, *std::slice::from_ref(&first));
     let expected = Some(Reason::DuplicateClaim { other: first });
     assert_eq!(refusal(&mut index, &service_key("default/old"), VIP), expected);
     assert_eq!(refusal(&mut index, &OwnerKey::Exposure("keryx-exposure-b".into()), VIP), expected);

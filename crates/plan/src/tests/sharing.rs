@@ -220,14 +220,18 @@ fn a_port_that_two_sharers_claim_is_the_firsts_and_the_address_stays_shared() {
 
 #[test]
 fn a_local_endpoint_is_required_only_if_every_owner_asks_for_one() {
-    let mut index = three_nodes();
-    index.apply_service(&set_local(sharing("default/local", 80, &[VIP])));
-    index.apply_service(&sharing("default/cluster", 53, &[VIP]));
-    add_endpoints(&mut index, "local", &["gone"]);
-    add_endpoints(&mut index, "cluster", &["gone"]);
-    assert_eq!(announcers(&mut index, VIP).len(), 1, "any node serves port 53");
-    index.apply_service(&set_local(sharing("default/cluster", 53, &[VIP])));
-    assert_eq!(reason(&mut index, "a", VIP), Reason::NoEndpointOnEligibleNode);
+    for local_secs in [1, 3] {
+        let mut index = three_nodes();
+        let local = set_local(sharing("default/local", 80, &[VIP]));
+        let cluster = set_created(sharing("default/cluster", 53, &[VIP]), 2);
+        index.apply_service(&set_created(local, local_secs));
+        index.apply_service(&cluster);
+        add_endpoints(&mut index, "local", &["gone"]);
+        add_endpoints(&mut index, "cluster", &["gone"]);
+        assert_eq!(announcers(&mut index, VIP).len(), 1, "any node serves port 53");
+        index.apply_service(&set_local(cluster));
+        assert_eq!(reason(&mut index, "a", VIP), Reason::NoEndpointOnEligibleNode);
+    }
 }
 
 #[test]
