@@ -82,7 +82,11 @@ fn figures(scene: &Scene) -> Result<Vec<Figure>> {
         call("refuse when exhausted", refuse(&mut allocator, &holders, scene)?, None);
     }
     call("release, in any order", release(&mut allocator, &holders, &order[..scene.owners / 2]), None);
-    call("allocate into the gaps", mean(&allocate(&mut allocator, &holders, &order[..scene.owners / 2])?), None);
+    call(
+        "allocate into the gaps",
+        mean(&allocate(&mut allocator, &holders, &order[..scene.owners / 2])?),
+        None,
+    );
     call("release all", release(&mut allocator, &holders, &order), None);
     ensure!(allocator.claims().next().is_none(), "something is still held");
     drop(allocator);
@@ -119,9 +123,8 @@ fn allocate(allocator: &mut Allocator, holders: &Holders, numbers: &[usize]) -> 
     let mut batches = Vec::new();
     for numbers in numbers.chunks(BATCH) {
         let requests: Vec<Request> = numbers.iter().map(|number| holders.request(*number)).collect();
-        let (nanos, outcome) = nanos(|| {
-            requests.iter().try_for_each(|request| allocator.request(request, 0).map(drop))
-        });
+        let (nanos, outcome) =
+            nanos(|| requests.iter().try_for_each(|request| allocator.request(request, 0).map(drop)));
         outcome.map_err(|reason| anyhow!("{reason}"))?;
         batches.push((nanos, numbers.len()));
     }

@@ -94,7 +94,10 @@ pub(crate) struct Holders {
 impl Holders {
     /// Those of `scene`.
     pub(crate) fn new(scene: &Scene) -> Self {
-        Self { per_namespace: if scene.is_pinned { 1024 } else { OWNERS_PER_NAMESPACE }, sharers: scene.sharers }
+        Self {
+            per_namespace: if scene.is_pinned { 1024 } else { OWNERS_PER_NAMESPACE },
+            sharers: scene.sharers,
+        }
     }
 
     /// The owner with that number: names of 12 and 16 characters, and a UUID.
