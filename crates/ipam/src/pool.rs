@@ -10,6 +10,8 @@ use crate::interval::{IntervalSet, Span};
 use crate::ordinal::Numbering;
 
 mod spec;
+#[cfg(test)]
+mod tests;
 
 pub use spec::{FieldError, PoolProblem, PoolSpec};
 
