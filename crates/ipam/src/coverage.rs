@@ -7,13 +7,13 @@ use crate::interval::Span;
 /// Numbers cut into stretches that the same things cover; a look-up costs O(log stretches).
 #[derive(Clone, Debug)]
 pub(crate) struct Coverage<T> {
-    /// First number of each stretch that something covers, to its last number and what covers it, ascending.
-    stretches: BTreeMap<u128, (u128, Vec<T>)>,
+    /// Stretches that something covers, ascending, and what covers each, ascending.
+    stretches: Vec<(Span, Vec<T>)>,
 }
 
 impl<T> Default for Coverage<T> {
     fn default() -> Self {
-        Self { stretches: BTreeMap::new() }
+        Self { stretches: Vec::new() }
     }
 }
 
@@ -27,7 +27,7 @@ impl<T: Copy + Ord> Coverage<T> {
                 edges.entry(after).or_default().1.push(thing);
             }
         }
-        let mut stretches = BTreeMap::new();
+        let mut stretches = Vec::new();
         let mut active = BTreeSet::new();
         let ends: Vec<u128> = edges.keys().skip(1).map(|next| next - 1).chain([u128::MAX]).collect();
         for ((first, (starting, ending)), last) in edges.into_iter().zip(ends) {
@@ -36,7 +36,7 @@ impl<T: Copy + Ord> Coverage<T> {
             }
             active.extend(starting);
             if !active.is_empty() {
-                stretches.insert(first, (last, active.iter().copied().collect()));
+                stretches.push((Span { first, last }, active.iter().copied().collect()));
             }
         }
         Self { stretches }
@@ -44,18 +44,21 @@ impl<T: Copy + Ord> Coverage<T> {
 
     /// What covers `number`, ascending.
     pub(crate) fn at(&self, number: u128) -> &[T] {
-        match self.stretches.range(..=number).next_back() {
-            Some((_, (last, things))) if number <= *last => things,
+        match self.stretches.get(self.place(number)) {
+            Some((span, things)) if span.first <= number => things,
             _ => &[],
         }
     }
 
     /// The covered stretches within `span`, ascending, and what covers each.
     pub(crate) fn overlapping(&self, span: Span) -> impl Iterator<Item = (Span, &[T])> {
-        let start = self.stretches.range(..=span.first).next_back().map_or(span.first, |(&first, _)| first);
-        self.stretches.range(start..=span.last).filter_map(move |(&first, (last, things))| {
-            Some((Span { first, last: *last }.intersection(span)?, things.as_slice()))
-        })
+        let stretches = self.stretches[self.place(span.first)..].iter();
+        stretches.map_while(move |(stretch, things)| Some((stretch.intersection(span)?, things.as_slice())))
+    }
+
+    /// Place of the first stretch that does not end before `number`.
+    fn place(&self, number: u128) -> usize {
+        self.stretches.partition_point(|(span, _)| span.last < number)
     }
 }
 

@@ -27,16 +27,24 @@ impl FreeSet {
 
     /// Lowest member.
     pub(crate) fn first(&self) -> Option<u128> {
-        let partial = self.partial.first_key_value().map(|(&word, _)| word);
-        let word = [self.whole.first(), partial].into_iter().flatten().min()?;
-        Some(word * WORD + u128::from(self.members(word).trailing_zeros()))
+        let partial = self.partial.first_key_value().map(|(&word, &members)| (word, members));
+        let (word, members) = match (partial, self.whole.first()) {
+            (Some((word, members)), Some(whole)) if word <= whole => (word, members),
+            (Some(partial), None) => partial,
+            (_, whole) => (whole?, u64::MAX),
+        };
+        Some(word * WORD + u128::from(members.trailing_zeros()))
     }
 
     /// Highest member.
     pub(crate) fn last(&self) -> Option<u128> {
-        let partial = self.partial.last_key_value().map(|(&word, _)| word);
-        let word = [self.whole.last(), partial].into_iter().flatten().max()?;
-        Some(word * WORD + u128::from(63 - self.members(word).leading_zeros()))
+        let partial = self.partial.last_key_value().map(|(&word, &members)| (word, members));
+        let (word, members) = match (partial, self.whole.last()) {
+            (Some((word, members)), Some(whole)) if word >= whole => (word, members),
+            (Some(partial), None) => partial,
+            (_, whole) => (whole?, u64::MAX),
+        };
+        Some(word * WORD + u128::from(63 - members.leading_zeros()))
     }
 
     /// Adds every number of `span`; those already there stay.
@@ -49,9 +57,9 @@ impl FreeSet {
         self.change(span, false);
     }
 
-    fn members(&self, word: u128) -> u64 {
-        let whole = || if self.whole.contains(word) { u64::MAX } else { 0 };
-        self.partial.get(&word).copied().unwrap_or_else(whole)
+    /// Adds or takes out one number.
+    pub(crate) fn set(&mut self, number: u128, member: bool) {
+        self.change_word(number / WORD, 1 << (number % WORD), member);
     }
 
     fn change(&mut self, span: Span, add: bool) {
@@ -70,25 +78,26 @@ impl FreeSet {
     }
 
     fn change_word(&mut self, word: u128, numbers: u64, add: bool) {
-        let before = self.members(word);
-        let after = if add { before | numbers } else { before & !numbers };
-        if before == after {
-            return;
-        }
+        let change = |before: u64| if add { before | numbers } else { before & !numbers };
+        let (before, after) = if let Some(members) = self.partial.get_mut(&word) {
+            let before = *members;
+            *members = change(before);
+            (before, *members)
+        } else {
+            let before = if self.whole.contains(word) { u64::MAX } else { 0 };
+            let after = change(before);
+            if before == after {
+                return;
+            }
+            self.partial.insert(word, after);
+            (before, after)
+        };
         self.count += u128::from(after.count_ones());
         self.count -= u128::from(before.count_ones());
-        match after {
-            0 => {
-                self.partial.remove(&word);
-                self.whole.remove(Span::single(word));
-            }
-            u64::MAX => {
-                self.partial.remove(&word);
-                self.whole.insert(Span::single(word));
-            }
-            some => {
-                self.partial.insert(word, some);
-            }
+        if after == 0 || after == u64::MAX {
+            self.partial.remove(&word);
+            let word = Span::single(word);
+            if add { self.whole.insert(word) } else { self.whole.remove(word) }
         }
     }
 
@@ -128,7 +137,10 @@ mod tests {
             let mut plain = BTreeSet::new();
             for (first, more, add, single) in steps {
                 let span = Span { first, last: if single { first } else { first + more } };
-                if add {
+                if single {
+                    set.set(first, add);
+                    if add { plain.insert(first) } else { plain.remove(&first) };
+                } else if add {
                     set.insert(span);
                     plain.extend(span.first..=span.last);
                 } else {

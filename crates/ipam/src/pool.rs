@@ -10,6 +10,8 @@ use crate::interval::{IntervalSet, Span};
 use crate::ordinal::Numbering;
 
 mod spec;
+#[cfg(test)]
+mod tests;
 
 pub use spec::{FieldError, PoolProblem, PoolSpec};
 
@@ -133,11 +135,14 @@ impl Pool {
 
     /// Whether `address` is one that this pool can give.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let number = number(address);
-        let family = Family::of(address);
-        self.ranges.of(family).contains(number)
-            && !self.reserved.of(family).contains(number)
-            && self.numbering(family).ordinal(number).is_some()
+        let (family, number) = (Family::of(address), number(address));
+        self.ranges.of(family).contains(number) && self.ordinal(family, number).is_some()
+    }
+
+    /// The ordinal of an address of the pool's ranges; `None` if it is one that is never given.
+    pub(crate) fn ordinal(&self, family: Family, number: u128) -> Option<u128> {
+        let is_reserved = self.reserved.of(family).contains(number);
+        if is_reserved { None } else { self.numbering(family).ordinal(number) }
     }
 
     /// Ordinals of the addresses of `family` that can be given, ascending.

@@ -8,7 +8,6 @@ use super::names::NameId;
 use super::owners::Handle;
 use super::{Allocator, Named};
 use crate::family::{Family, number};
-use crate::interval::Span;
 use crate::owner::{Claim, Owner, OwnerId};
 use crate::request::{Freed, Then};
 use crate::sharing::Sharing;
@@ -17,8 +16,7 @@ impl Allocator {
     /// Puts a claim down. If it is not bound, how its owner shares is not known to hold for this address.
     pub(super) fn claim(&mut self, address: IpAddr, owner: Handle, pool: NameId, bound: bool) {
         let owners = &self.owners;
-        let identity = owners.identity(owner);
-        let before = |other| owners.identity(other) > identity;
+        let before = |other| owners.identity(other) > owners.identity(owner);
         let is_sole = self.holds.add(address, Holder::new(owner, pool, bound), before);
         if is_sole && self.end_rest(address).is_none() {
             self.mark(address, false);
@@ -102,10 +100,9 @@ impl Allocator {
         if free && self.reserved_why(address).is_some() {
             return;
         }
-        let (family, span) = (Family::of(address), Span::single(number(address)));
         for place in 0..self.pools.covering(address).len() {
             let index = self.pools.covering(address)[place];
-            self.pools.mark(index, family, span, free);
+            self.pools.mark_one(index, Family::of(address), number(address), free);
         }
     }
 

@@ -61,10 +61,10 @@ impl Allocator {
             return self.choose_exactly(ask, lines);
         }
         let families = self.families(ask, lines)?;
-        fit_families(request, &families)?;
+        fit_families(request, families)?;
         let mut picks = Vec::with_capacity(families.len());
         let mut missing = None;
-        for family in families {
+        for &family in families {
             let is_wanted = |address: &&IpAddr| Some(Family::of(**address)) == family;
             let pick = match request.addresses.iter().find(is_wanted) {
                 Some(&address) => Ok(self.exact(ask, address, lines)?),
@@ -96,23 +96,31 @@ impl Allocator {
     }
 
     /// The families that the request comes down to, in order, never none; `None` stands for either.
-    fn families(&self, ask: &Ask<'_>, lines: &mut Vec<Line>) -> Result<Vec<Option<Family>>, Reason> {
+    fn families(&self, ask: &Ask<'_>, lines: &mut Vec<Line>) -> Result<&'static [Option<Family>], Reason> {
+        const V4: Option<Family> = Some(Family::V4);
+        const V6: Option<Family> = Some(Family::V6);
+        let of = |family| match family {
+            None => &[None][..],
+            Some(Family::V4) => &[V4],
+            Some(Family::V6) => &[V6],
+        };
         let request = ask.request;
         Ok(match request.families {
-            Families::Single(Some(family)) => vec![Some(family)],
-            Families::Single(None) => vec![request.addresses.first().map(|address| Family::of(*address))],
-            Families::Prefer(first) | Families::Require(first) => vec![Some(first), Some(first.other())],
+            Families::Single(None) => of(request.addresses.first().map(|address| Family::of(*address))),
+            Families::Single(family) => of(family),
+            Families::Prefer(Family::V4) | Families::Require(Family::V4) => &[V4, V6],
+            Families::Prefer(Family::V6) | Families::Require(Family::V6) => &[V6, V4],
             Families::EachAvailable => {
-                let exists = |family: &Family| {
-                    let in_pool = |index: usize| *self.state(index).capacity.get(*family) > 0;
-                    self.kept(ask, Some(*family)).is_some() || self.candidates(ask).any(in_pool)
+                let exists = |family: Family| {
+                    let in_pool = |index| (*self.state(index).capacity.get(family) > 0).then_some(());
+                    self.kept(ask, Some(family)).is_some() || self.find_candidate(ask, in_pool).is_some()
                 };
-                let families: Vec<Option<Family>> =
-                    Family::ALL.into_iter().filter(exists).map(Some).collect();
-                if families.is_empty() {
-                    return Err(self.refusal(ask, Some(Family::V4), lines));
+                match (exists(Family::V4), exists(Family::V6)) {
+                    (true, true) => &[V4, V6],
+                    (true, false) => of(V4),
+                    (false, true) => of(V6),
+                    (false, false) => return Err(self.refusal(ask, V4, lines)),
                 }
-                families
             }
         })
     }
@@ -125,12 +133,11 @@ impl Allocator {
         if let Some(pick) = self.rested(ask, family).or_else(|| self.joined(ask, family)) {
             return Ok(pick);
         }
-        for index in self.candidates(ask) {
-            if let Some(address) = self.pools.next(index, family) {
-                return Ok(Pick { address, pool: self.state(index).id, held: false });
-            }
+        let next = |index| Some((index, self.pools.next(index, family)?));
+        match self.find_candidate(ask, next) {
+            Some((index, address)) => Ok(Pick { address, pool: self.state(index).id, held: false }),
+            None => Err(self.refusal(ask, family, lines)),
         }
-        Err(self.refusal(ask, family, lines))
     }
 
     /// The lowest address of `family` that the owner holds and still wants. Naming a pool is to ask for an address of that
@@ -196,11 +203,12 @@ impl Allocator {
         candidates.filter_map(|index| Some((self.pools.rank(index, ask.owner)?, index))).min()
     }
 
-    /// The pools to look at, in order.
-    fn candidates<'a>(&'a self, ask: &'a Ask<'_>) -> impl Iterator<Item = usize> + 'a {
-        let automatic = ask.named.is_none().then(|| self.pools.automatic(ask.owner));
-        let named = ask.named.as_ref().and_then(|named| named.as_ref().ok().copied());
-        named.into_iter().chain(automatic.into_iter().flatten())
+    /// Looks at the pool that is named, or else at those of automatic choice in order, until `look` finds something.
+    fn find_candidate<T>(&self, ask: &Ask<'_>, mut look: impl FnMut(usize) -> Option<T>) -> Option<T> {
+        match &ask.named {
+            Some(named) => look(*named.as_ref().ok()?),
+            None => self.pools.find_automatic(ask.owner, look),
+        }
     }
 
     /// Why none of the pools gives an address of `family`, and what there is to wait for.
@@ -209,7 +217,7 @@ impl Allocator {
             return reason.clone();
         }
         let mut tried = Vec::new();
-        for index in self.candidates(ask) {
+        let none: Option<()> = self.find_candidate(ask, |index| {
             let state = self.state(index);
             let family = family.or_else(|| state.usual_family()).unwrap_or(Family::V4);
             let reason = self.why_nothing(state, family);
@@ -220,7 +228,9 @@ impl Allocator {
                 }
             }
             tried.push(reason);
-        }
+            None
+        });
+        debug_assert!(none.is_none());
         match tried.len() {
             0 => Reason::NoPool { namespace: ask.owner.namespace.to_owned() },
             1 => tried.remove(0),

@@ -96,7 +96,7 @@ impl Allocator {
             }
             for (address, released_at_secs) in self.rests.within(family, covered) {
                 let number = number(address);
-                pools.mark(index, family, Span::single(number), false);
+                pools.mark_one(index, family, number, false);
                 let is_reserved = !reserved.at(number).is_empty();
                 pools.mark_resting(index, family, (released_at_secs, number), !is_reserved);
             }
@@ -109,7 +109,7 @@ impl Allocator {
             let address = family.address(number);
             for place in 0..self.pools.covering(address).len() {
                 let index = self.pools.covering(address)[place];
-                self.pools.mark(index, family, Span::single(number), false);
+                self.pools.mark_one(index, family, number, false);
             }
         }
     }

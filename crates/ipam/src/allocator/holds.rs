@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use super::names::{NameId, hash_of};
+use super::names::{Hash, NameId};
 use super::owners::Handle;
 use crate::family::{Family, number};
 use crate::interval::Span;
@@ -46,6 +46,24 @@ enum Hold {
     Several(u32),
 }
 
+/// An address as a key.
+trait Key: Copy + Eq {
+    fn hash(self) -> u64;
+}
+
+impl Key for Ipv4Addr {
+    fn hash(self) -> u64 {
+        Hash::new().number(u64::from(self.to_bits())).finish()
+    }
+}
+
+impl Key for Ipv6Addr {
+    fn hash(self) -> u64 {
+        let bits = self.to_bits();
+        Hash::new().number((bits >> 64) as u64).number(bits as u64).finish()
+    }
+}
+
 /// The holds of one family, by address.
 type Table<A> = HashTable<(A, Hold)>;
 
@@ -62,8 +80,8 @@ impl Holds {
     /// Who holds `address`; several in the order in which [`add`](Self::add) put them.
     pub(super) fn at(&self, address: IpAddr) -> &[Holder] {
         let hold = match address {
-            IpAddr::V4(v4) => self.v4.find(hash_of(v4), |(other, _)| *other == v4).map(|(_, hold)| hold),
-            IpAddr::V6(v6) => self.v6.find(hash_of(v6), |(other, _)| *other == v6).map(|(_, hold)| hold),
+            IpAddr::V4(v4) => self.v4.find(v4.hash(), |(other, _)| *other == v4).map(|(_, hold)| hold),
+            IpAddr::V6(v6) => self.v6.find(v6.hash(), |(other, _)| *other == v6).map(|(_, hold)| hold),
         };
         hold.map_or(&[], |hold| self.holders(hold))
     }
@@ -162,19 +180,15 @@ impl Holds {
 
     fn hold_mut(&mut self, address: IpAddr) -> Option<&mut Hold> {
         match address {
-            IpAddr::V4(v4) => self.v4.find_mut(hash_of(v4), |(other, _)| *other == v4).map(|(_, hold)| hold),
-            IpAddr::V6(v6) => self.v6.find_mut(hash_of(v6), |(other, _)| *other == v6).map(|(_, hold)| hold),
+            IpAddr::V4(v4) => self.v4.find_mut(v4.hash(), |(other, _)| *other == v4).map(|(_, hold)| hold),
+            IpAddr::V6(v6) => self.v6.find_mut(v6.hash(), |(other, _)| *other == v6).map(|(_, hold)| hold),
         }
     }
 }
 
 /// Puts `holder` down alone if nobody holds the address, else returns what is there.
-fn sole<A: Copy + Eq + std::hash::Hash>(
-    table: &mut Table<A>,
-    address: A,
-    holder: Holder,
-) -> Option<&mut Hold> {
-    match table.entry(hash_of(address), |(other, _)| *other == address, |(other, _)| hash_of(other)) {
+fn sole<A: Key>(table: &mut Table<A>, address: A, holder: Holder) -> Option<&mut Hold> {
+    match table.entry(address.hash(), |(other, _)| *other == address, |(other, _)| other.hash()) {
         Entry::Occupied(occupied) => Some(&mut occupied.into_mut().1),
         Entry::Vacant(vacant) => {
             vacant.insert((address, Hold::Sole(holder)));
@@ -184,8 +198,8 @@ fn sole<A: Copy + Eq + std::hash::Hash>(
 }
 
 /// Takes the hold out if `owner` is its only holder. Returns what was there; `None` if that is not the owner's.
-fn end_sole<A: Copy + Eq + std::hash::Hash>(table: &mut Table<A>, address: A, owner: Handle) -> Option<Hold> {
-    let entry = table.find_entry(hash_of(address), |(other, _)| *other == address).ok()?;
+fn end_sole<A: Key>(table: &mut Table<A>, address: A, owner: Handle) -> Option<Hold> {
+    let entry = table.find_entry(address.hash(), |(other, _)| *other == address).ok()?;
     let hold = entry.get().1;
     match hold {
         Hold::Sole(holder) if holder.owner != owner => None,

@@ -1,6 +1,5 @@
 //! Names that many claims have in common, each stored once and counted, so that a claim carries a number.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -8,11 +7,43 @@ use hashbrown::HashTable;
 /// A name's number. It stays while the name is in use.
 pub(super) type NameId = u32;
 
-/// Hashes alike in every run; the order of the tables is never looked at.
-pub(super) fn hash_of(value: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
+/// A hash that is the same in every run, so that nothing depends on chance. Somebody who makes many objects with names of one
+/// hash makes look-ups among these names slower, and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hash(u64);
+
+impl Hash {
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+    pub(super) fn new() -> Self {
+        Self(Self::MULTIPLIER)
+    }
+
+    pub(super) fn number(self, number: u64) -> Self {
+        // Multiply and fold: every bit of the number reaches every bit of the hash.
+        let product = u128::from(self.0 ^ number) * u128::from(Self::MULTIPLIER);
+        Self((product as u64 ^ (product >> 64) as u64).wrapping_add(Self::MULTIPLIER))
+    }
+
+    /// Also counts the length, so that a text and a second one after it are told from both in one.
+    pub(super) fn text(self, text: &[u8]) -> Self {
+        let mut hash = self.number(text.len() as u64);
+        let (words, rest) = text.as_chunks::<8>();
+        for word in words {
+            hash = hash.number(u64::from_le_bytes(*word));
+        }
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        hash.number(u64::from_le_bytes(last))
+    }
+
+    pub(super) fn finish(self) -> u64 {
+        self.0
+    }
+}
+
+fn hash_of(name: &str) -> u64 {
+    Hash::new().text(name.as_bytes()).finish()
 }
 
 #[derive(Clone, Debug, Default)]
@@ -58,7 +89,7 @@ impl Names {
             }
         };
         let entries = &self.entries;
-        self.table.insert_unique(hash_of(name), id, |id| hash_of(&*entries[*id as usize].name));
+        self.table.insert_unique(hash_of(name), id, |id| hash_of(&entries[*id as usize].name));
         id
     }
 
@@ -75,7 +106,7 @@ impl Names {
             return false;
         }
         let name = std::mem::replace(&mut entry.name, "".into());
-        if let Ok(found) = self.table.find_entry(hash_of(&*name), |other| *other == id) {
+        if let Ok(found) = self.table.find_entry(hash_of(&name), |other| *other == id) {
             found.remove();
         }
         self.vacant.push(id);

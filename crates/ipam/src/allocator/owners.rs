@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use hashbrown::HashTable;
 
 use super::facts::Facts;
-use super::names::{NameId, Names, hash_of};
+use super::names::{Hash, NameId, Names};
 use crate::owner::{Owner, OwnerId, OwnerKind};
 
 mod parts;
@@ -42,25 +42,40 @@ struct Entry {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Owners {
     namespaces: Names,
-    table: HashTable<Handle>,
+    /// With the hash of each, so that the table grows without a look at the entries.
+    table: HashTable<(Half, Handle)>,
     entries: Vec<Option<Entry>>,
     vacant: Vec<Handle>,
 }
 
-fn hash(kind: OwnerKind, namespace: &str, name: &[u8]) -> u64 {
-    hash_of((kind, namespace, name))
+/// The half of a hash that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Half(u32);
+
+impl Half {
+    fn new(kind: OwnerKind, namespace: &str, name: &[u8]) -> Self {
+        let hash = Hash::new().number(kind as u64).text(namespace.as_bytes()).text(name);
+        Self((hash.finish() >> 32) as u32)
+    }
+
+    /// Spread over all bits again, since the table looks at the lowest and the highest.
+    fn spread(self) -> u64 {
+        Hash::new().number(u64::from(self.0)).finish()
+    }
 }
 
 impl Owners {
     /// The owner with that identity, if it holds something.
     pub(super) fn find(&self, id: &OwnerId) -> Option<Handle> {
-        let same = |handle: &Handle| {
+        let hash = Half::new(id.kind, &id.namespace, id.name.as_bytes());
+        let same = |(other, handle): &(Half, Handle)| {
             let entry = self.entry(*handle);
-            entry.name.as_bytes() == id.name.as_bytes()
+            *other == hash
+                && entry.name.as_bytes() == id.name.as_bytes()
                 && entry.kind == id.kind
                 && **self.namespaces.get(entry.namespace) == *id.namespace
         };
-        self.table.find(hash(id.kind, &id.namespace, id.name.as_bytes()), same).copied()
+        self.table.find(hash.spread(), same).map(|(_, handle)| *handle)
     }
 
     /// Takes in an owner that holds nothing yet. It must get an address at once.
@@ -83,21 +98,16 @@ impl Owners {
                 Handle::new(self.entries.len() - 1)
             }
         };
-        let (entries, namespaces) = (&self.entries, &self.namespaces);
-        let rehash = |handle: &Handle| {
-            let entry = entries[handle.index()].as_ref();
-            entry.map_or(0, |entry| hash(entry.kind, namespaces.get(entry.namespace), entry.name.as_bytes()))
-        };
-        let hash = hash(owner.id.kind, &owner.id.namespace, owner.id.name.as_bytes());
-        self.table.insert_unique(hash, handle, rehash);
+        let hash = Half::new(owner.id.kind, &owner.id.namespace, owner.id.name.as_bytes());
+        self.table.insert_unique(hash.spread(), (hash, handle), |(hash, _)| hash.spread());
         handle
     }
 
     /// Takes out an owner that holds nothing any more, and returns what was known of how it shares.
     pub(super) fn remove(&mut self, handle: Handle) -> Option<Box<Facts>> {
         let entry = self.entries[handle.index()].take()?;
-        let hash = hash(entry.kind, self.namespaces.get(entry.namespace), entry.name.as_bytes());
-        if let Ok(found) = self.table.find_entry(hash, |other| *other == handle) {
+        let hash = Half::new(entry.kind, self.namespaces.get(entry.namespace), entry.name.as_bytes());
+        if let Ok(found) = self.table.find_entry(hash.spread(), |(_, other)| *other == handle) {
             found.remove();
         }
         self.namespaces.drop(entry.namespace);

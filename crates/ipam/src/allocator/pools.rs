@@ -222,6 +222,15 @@ impl Pools {
         self.can_give.get_mut(family)[index] = state.available(family) > 0;
     }
 
+    /// Marks one address as free or not free, if the pool can give it.
+    pub(super) fn mark_one(&mut self, index: usize, family: Family, number: u128, free: bool) {
+        let state = &mut self.states[index];
+        if let Some(ordinal) = state.pool.ordinal(family, number) {
+            state.free.get_mut(family).set(ordinal, free);
+            self.can_give.get_mut(family)[index] = state.available(family) > 0;
+        }
+    }
+
     /// Marks an address, by time of release and number, as resting or not, if the pool can give it.
     pub(super) fn mark_resting(
         &mut self,
@@ -256,16 +265,23 @@ impl Pools {
         self.at.get(family).overlapping(span).flat_map(|(_, pools)| pools).copied().collect()
     }
 
-    /// The pools that automatic choice looks at, in order.
-    pub(super) fn automatic<'a>(&'a self, owner: Applicant<'a>) -> impl Iterator<Item = usize> + 'a {
-        let key = self.keys(owner.namespace).next();
-        let open = if key.is_some() { &[][..] } else { &self.open[..] };
-        let automatic = |index: &usize| self.states[*index].pool.auto_assign;
-        let pinned = self.pinned(owner).filter(automatic);
-        pinned.chain(key).chain(open.iter().copied().filter(automatic))
+    /// Looks at the pools of automatic choice in order, until `look` finds something.
+    pub(super) fn find_automatic<T>(
+        &self,
+        owner: Applicant<'_>,
+        mut look: impl FnMut(usize) -> Option<T>,
+    ) -> Option<T> {
+        let mut look = |index: usize| if self.states[index].pool.auto_assign { look(index) } else { None };
+        if let Some(found) = self.pinned(owner).find_map(&mut look) {
+            return Some(found);
+        }
+        match self.keys(owner.namespace).next() {
+            Some(key) => look(key),
+            None => self.open.iter().copied().find_map(look),
+        }
     }
 
-    /// Whether [`automatic`](Self::automatic) has the pool.
+    /// Whether [`find_automatic`](Self::find_automatic) looks at the pool.
     pub(super) fn is_automatic(&self, index: usize, owner: Applicant<'_>) -> bool {
         let pool = &self.states[index].pool;
         let access = match &pool.source {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use super::facts::keyed;
-use super::names::{NameId, hash_of};
+use super::names::{Hash, NameId};
 use crate::family::Family;
 use crate::owner::OwnerId;
 use crate::request::Request;
@@ -102,6 +102,11 @@ pub(super) struct Waiting {
     ready: BTreeSet<Turn>,
 }
 
+fn hash(id: &OwnerId) -> u64 {
+    let (namespace, name) = (id.namespace.as_bytes(), id.name.as_bytes());
+    Hash::new().number(id.kind as u64).text(namespace).text(name).finish()
+}
+
 impl Waiting {
     pub(super) fn is_empty(&self) -> bool {
         self.owners.is_empty()
@@ -127,14 +132,14 @@ impl Waiting {
                 None => self.lines.entry(line.clone()).or_default().turns.insert(turn),
             };
         }
-        let hash = hash_of(&ticket.id);
+        let at = hash(&ticket.id);
         let waiter = Waiter { ticket, state: State::InLine(lines) };
-        self.owners.insert_unique(hash, waiter, |waiter| hash_of(&waiter.ticket.id));
+        self.owners.insert_unique(at, waiter, |waiter| hash(&waiter.ticket.id));
     }
 
     /// Takes an owner out, and says why it was asked, if it was.
     pub(super) fn leave(&mut self, owner: &OwnerId) -> Option<Cause> {
-        let found = self.owners.find_entry(hash_of(owner), |waiter| waiter.ticket.id == *owner).ok()?;
+        let found = self.owners.find_entry(hash(owner), |waiter| waiter.ticket.id == *owner).ok()?;
         let (Waiter { ticket, state }, _) = found.remove();
         match state {
             State::InLine(lines) => {
@@ -200,7 +205,7 @@ impl Waiting {
     }
 
     fn state_mut(&mut self, owner: &OwnerId) -> Option<&mut State> {
-        let found = self.owners.find_mut(hash_of(owner), |waiter| waiter.ticket.id == *owner);
+        let found = self.owners.find_mut(hash(owner), |waiter| waiter.ticket.id == *owner);
         found.map(|waiter| &mut waiter.state)
     }
 

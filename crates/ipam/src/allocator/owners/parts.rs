@@ -58,42 +58,46 @@ impl Uid {
             Self::Text(text) => text.to_string(),
             Self::Uuid(bytes) => {
                 const DIGITS: &[u8; 16] = b"0123456789abcdef";
-                let mut text = String::with_capacity(36);
-                for (index, byte) in bytes.iter().enumerate() {
-                    if matches!(index, 4 | 6 | 8 | 10) {
-                        text.push('-');
-                    }
-                    text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-                    text.push(char::from(DIGITS[usize::from(byte & 15)]));
+                let mut text = [b'-'; 36];
+                for (byte, place) in bytes.iter().zip(PLACES) {
+                    text[place] = DIGITS[usize::from(byte >> 4)];
+                    text[place + 1] = DIGITS[usize::from(byte & 15)];
                 }
-                text
+                std::str::from_utf8(&text).expect("digits and dashes").to_owned()
             }
         }
     }
 }
 
+/// Where the two digits of each byte stand in a UUID.
+const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
+/// What each character stands for as a hexadecimal digit; 16 and more for what is none.
+const VALUES: [u8; 256] = {
+    let mut values = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
 /// The bytes of a UUID that is written as Kubernetes does, in lower case; `None` for any other text, which could not be given
 /// back as it was.
 fn uuid(text: &str) -> Option<[u8; 16]> {
     let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; 16];
-    let mut place = 0;
-    for byte in &mut bytes {
-        if matches!(place, 8 | 13 | 18 | 23) {
-            if text[place] != b'-' {
-                return None;
-            }
-            place += 1;
-        }
-        *byte = digit(text[place])? << 4 | digit(text[place + 1])?;
-        place += 2;
+    if [8, 13, 18, 23].iter().any(|place| text[*place] != b'-') {
+        return None;
     }
-    Some(bytes)
+    let mut bytes = [0; 16];
+    let mut seen = 0;
+    for (byte, place) in bytes.iter_mut().zip(PLACES) {
+        let (high, low) = (VALUES[usize::from(text[place])], VALUES[usize::from(text[place + 1])]);
+        seen |= high | low;
+        *byte = high << 4 | low;
+    }
+    (seen < 16).then_some(bytes)
 }
 
 /// The addresses of one owner, ascending.
