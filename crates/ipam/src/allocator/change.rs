@@ -28,9 +28,8 @@ impl Allocator {
             self.count(address, pool, |counter| *counter += 1);
         }
         self.owners.add(owner, address);
-        if bound && self.owners.facts(owner).is_some() {
-            self.list_holders(address);
-            self.touch(address);
+        if bound {
+            self.list(owner, address);
         }
     }
 
@@ -44,7 +43,9 @@ impl Allocator {
     ) -> Option<Freed> {
         let (holder, is_shared) = self.holds.remove(address, handle)?;
         let pool = holder.pool();
-        self.unlist(handle, address);
+        if holder.is_bound() {
+            self.unlist(handle, address);
+        }
         if !self.owners.take(handle, address) {
             let facts = self.owners.remove(handle);
             self.sharers.drop(facts);
@@ -54,7 +55,6 @@ impl Allocator {
             self.count(address, pool, |counter| *counter -= 1);
         }
         let then = if is_shared {
-            self.list_holders(address);
             Then::Shared
         } else if let Some(rest_secs) = self.rest_secs(address, pool) {
             self.begin_rest(address, owner.id.clone(), pool, now_secs, rest_secs);
@@ -73,24 +73,31 @@ impl Allocator {
         if self.sharers.are(self.owners.facts(handle), sharing) {
             return;
         }
-        let held = self.owners.held(handle).to_vec();
-        for &address in &held {
+        let mut bound = self.owners.held(handle).to_vec();
+        bound.retain(|address| {
+            let mut holders = self.holds.at(*address).iter();
+            holders.any(|holder| holder.owner == handle && holder.is_bound())
+        });
+        for &address in &bound {
             self.unlist(handle, address);
         }
         let facts = self.sharers.take(sharing);
         let old = self.owners.set_facts(handle, facts);
         self.sharers.drop(old);
-        for address in held {
-            self.list_holders(address);
-            self.touch(address);
+        for address in bound {
+            self.list(handle, address);
         }
     }
 
     /// Binds the owner's claim on `address` to how it shares, or unbinds it.
     pub(super) fn bind(&mut self, address: IpAddr, handle: Handle, bound: bool) {
-        if self.holds.bind(address, handle, bound) {
+        if !self.holds.bind(address, handle, bound) {
+            return;
+        }
+        if bound {
+            self.list(handle, address);
+        } else {
             self.unlist(handle, address);
-            self.list_holders(address);
             self.touch(address);
         }
     }
@@ -155,21 +162,22 @@ impl Allocator {
         }
     }
 
-    /// Lists the address under the keys of all who hold it and are bound.
-    fn list_holders(&mut self, address: IpAddr) {
-        for holder in self.holds.at(address) {
-            if holder.is_bound()
-                && let Some(facts) = self.owners.facts(holder.owner)
-            {
-                self.sharers.list(facts, self.owners.namespace_id(holder.owner), address);
-            }
+    /// Lists the address under the key of an owner that is bound to it.
+    fn list(&mut self, handle: Handle, address: IpAddr) {
+        if let Some(facts) = self.owners.facts(handle) {
+            self.sharers.list(facts, self.owners.namespace_id(handle), address);
         }
+        self.touch(address);
     }
 
+    /// Takes the address from the list of the key of an owner that is no longer bound to it.
     fn unlist(&mut self, handle: Handle, address: IpAddr) {
-        if let Some(facts) = self.owners.facts(handle) {
-            self.sharers.unlist(facts, self.owners.namespace_id(handle), address);
-        }
+        let Some(facts) = self.owners.facts(handle) else { return };
+        let others = self.holds.at(address).iter().filter(|other| other.is_bound() && other.owner != handle);
+        let others = others.filter_map(|other| {
+            Some((self.owners.facts(other.owner)?, self.owners.namespace_id(other.owner)))
+        });
+        self.sharers.unlist(facts, self.owners.namespace_id(handle), address, others);
     }
 
     /// Changes the count of addresses held under the name of a pool, and the count of those that it does not cover.

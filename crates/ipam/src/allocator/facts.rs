@@ -20,6 +20,13 @@ pub(super) struct Facts {
 /// Scope of the keys of owners that share across namespaces, where those of others have the number of their namespace.
 const ACROSS: NameId = NameId::MAX;
 
+impl Facts {
+    /// The scopes in which its addresses are found.
+    fn scopes(&self, namespace: NameId) -> impl Iterator<Item = NameId> + use<> {
+        [Some(namespace), self.across_namespaces.then_some(ACROSS)].into_iter().flatten()
+    }
+}
+
 /// Why an owner does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Misfit {
@@ -104,16 +111,25 @@ impl Sharers {
 
     /// Lists an address under its holder's key.
     pub(super) fn list(&mut self, facts: &Facts, namespace: NameId, address: IpAddr) {
-        self.addresses.insert((facts.key, namespace, address));
-        if facts.across_namespaces {
-            self.addresses.insert((facts.key, ACROSS, address));
+        for scope in facts.scopes(namespace) {
+            self.addresses.insert((facts.key, scope, address));
         }
     }
 
-    /// Takes an address from the list. Where other holders keep it there, it must be listed again.
-    pub(super) fn unlist(&mut self, facts: &Facts, namespace: NameId, address: IpAddr) {
-        self.addresses.remove(&(facts.key, namespace, address));
-        self.addresses.remove(&(facts.key, ACROSS, address));
+    /// Takes an address from the list, as far as it does not stay there because of `others` that hold it.
+    pub(super) fn unlist<'a>(
+        &mut self,
+        facts: &Facts,
+        namespace: NameId,
+        address: IpAddr,
+        others: impl Iterator<Item = (&'a Facts, NameId)> + Clone,
+    ) {
+        for scope in facts.scopes(namespace) {
+            let mut alike = others.clone().filter(|(other, _)| other.key == facts.key);
+            if !alike.any(|(other, namespace)| other.scopes(namespace).any(|other| other == scope)) {
+                self.addresses.remove(&(facts.key, scope, address));
+            }
+        }
     }
 
     /// Addresses that an owner with `sharing` in a namespace might join, each once or twice.

@@ -46,21 +46,29 @@ enum Hold {
     Several(u32),
 }
 
-/// An address as a key.
+/// An address as a key. Neighbours get neighbouring hashes, because they are often looked up together.
 trait Key: Copy + Eq {
     fn hash(self) -> u64;
 }
 
+/// How many addresses are neighbours.
+const NEIGHBOURS: u128 = 16;
+
+fn hash(number: u128) -> u64 {
+    let place = number / NEIGHBOURS;
+    let spread = Hash::new().number((place >> 64) as u64).number(place as u64).finish();
+    spread.wrapping_mul(NEIGHBOURS as u64) + (number % NEIGHBOURS) as u64
+}
+
 impl Key for Ipv4Addr {
     fn hash(self) -> u64 {
-        Hash::new().number(u64::from(self.to_bits())).finish()
+        hash(u128::from(self.to_bits()))
     }
 }
 
 impl Key for Ipv6Addr {
     fn hash(self) -> u64 {
-        let bits = self.to_bits();
-        Hash::new().number((bits >> 64) as u64).number(bits as u64).finish()
+        hash(self.to_bits())
     }
 }
 

@@ -275,7 +275,7 @@ impl Pools {
         if let Some(found) = self.pinned(owner).find_map(&mut look) {
             return Some(found);
         }
-        match self.keys(owner.namespace).next() {
+        match self.deciding_key(owner.namespace) {
             Some(key) => look(key),
             None => self.open.iter().copied().find_map(look),
         }
@@ -285,13 +285,13 @@ impl Pools {
     pub(super) fn is_automatic(&self, index: usize, owner: Applicant<'_>) -> bool {
         let pool = &self.states[index].pool;
         let access = match &pool.source {
-            PoolSource::Key(_) => return self.keys(owner.namespace).next() == Some(index),
+            PoolSource::Key(_) => return self.deciding_key(owner.namespace) == Some(index),
             PoolSource::Object(access) => access,
         };
         match access.standing(owner) {
             Standing::Closed => false,
             Standing::Pinned => pool.auto_assign,
-            Standing::Open => pool.auto_assign && self.keys(owner.namespace).next().is_none(),
+            Standing::Open => pool.auto_assign && self.deciding_key(owner.namespace).is_none(),
         }
     }
 
@@ -299,7 +299,7 @@ impl Pools {
     pub(super) fn rank(&self, index: usize, owner: Applicant<'_>) -> Option<Rank> {
         match &self.states[index].pool.source {
             PoolSource::Key(_) => {
-                let place = self.keys(owner.namespace).position(|key| key == index)?;
+                let place = self.keys(owner.namespace).iter().position(|key| *key == Some(index))?;
                 Some((1, place as u64, index))
             }
             PoolSource::Object(access) => match access.standing(owner) {
@@ -315,7 +315,9 @@ impl Pools {
 
     /// All pools that are open to the owner, in order.
     pub(super) fn open_to<'a>(&'a self, owner: Applicant<'a>) -> impl Iterator<Item = usize> + 'a {
-        self.pinned(owner).chain(self.keys(owner.namespace)).chain(self.open.iter().copied())
+        self.pinned(owner)
+            .chain(self.keys(owner.namespace).into_iter().flatten())
+            .chain(self.open.iter().copied())
     }
 
     /// Pairs of pools that can give the same address, by name, with the lowest range that each pair has in common.
@@ -355,10 +357,16 @@ impl Pools {
         })
     }
 
-    /// The ConfigMap's keys for a namespace, first choice first.
-    fn keys(&self, namespace: &str) -> impl Iterator<Item = usize> + use<> {
+    /// The ConfigMap's keys for a namespace, first choice first, as far as they are present.
+    fn keys(&self, namespace: &str) -> [Option<usize>; 4] {
         let [cidr, range] = self.of_namespace.get(namespace).copied().unwrap_or_default();
         let [global_cidr, global_range] = self.global;
-        [cidr, global_cidr, range, global_range].into_iter().flatten()
+        [cidr, global_cidr, range, global_range]
+    }
+
+    /// The key that decides for a namespace.
+    fn deciding_key(&self, namespace: &str) -> Option<usize> {
+        let [cidr, global_cidr, range, global_range] = self.keys(namespace);
+        cidr.or(global_cidr).or(range).or(global_range)
     }
 }
