@@ -6,6 +6,8 @@
 //! | management of host h | 10.99.0.h/24 | |
 //! | pods of node k | 10.97.k.0/24 | fd97:0:0:k::/64 |
 //! | Services | 10.96.0.0/16 | fd96::/112 |
+//! | fake node k, which nothing answers at | 10.94.0.0 + k | |
+//! | Pods of fake nodes, the same | 10.95.0.0/16 | |
 //!
 //! The control plane is host 10, node k is host 10 + k, client k is host 100 + k. IPv6 groups read like the decimal
 //! numbers (host 11 is `::11`). Addresses from 150 on are nobody's, so VIPs go there.
@@ -30,6 +32,10 @@ pub(crate) const DNS_SERVICE: &str = "10.96.0.10";
 pub(crate) const MOST: u8 = 40;
 /// The most segments.
 pub(crate) const MOST_SEGMENTS: u8 = 8;
+/// The most fake nodes: what Kubernetes itself is made for.
+pub(crate) const MOST_FAKE: u16 = 5000;
+/// IPv4 range of the Pods on fake nodes.
+pub(crate) const FAKE_PODS_V4: &str = "10.95.0.1/16";
 /// The control plane's host number.
 pub(crate) const CONTROL_PLANE: u8 = 10;
 
@@ -60,6 +66,12 @@ pub(crate) fn pods(number: u8) -> [String; 2] {
     [format!("10.97.{number}.0/24"), format!("fd97:0:0:{number}::/64")]
 }
 
+/// The InternalIP of fake node `number`, counted from 1.
+pub(crate) fn fake_node(number: u16) -> Ipv4Addr {
+    let [high, low] = number.to_be_bytes();
+    Ipv4Addr::new(10, 94, high, low)
+}
+
 /// A locally administered unicast address that spells the IPv4 address.
 pub(crate) fn mac(address: Ipv4Addr) -> [u8; 6] {
     let [a, b, c, d] = address.octets();
@@ -86,6 +98,7 @@ mod tests {
         assert_eq!(segment_v6(0, node(1)).to_string(), "fd98::11");
         assert_eq!(segment_v6(1, client(20)).to_string(), "fd98:0:0:1::120");
         assert_eq!(segment_v4(1, client(20)).to_string(), "10.98.1.120");
+        assert_eq!(fake_node(MOST_FAKE).to_string(), "10.94.19.136");
         assert_eq!(mac_text(mac(segment_v4(0, node(1)))), "02:00:0a:62:00:0b");
     }
 }

@@ -10,8 +10,10 @@ use std::task::{Context as TaskContext, Poll};
 
 use anyhow::{Context as _, Result};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
 use kube::client::{Body, ConfigExt as _};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::discovery::Scope;
@@ -26,6 +28,8 @@ use crate::netns::Namespace;
 
 /// Who the lab is in `managedFields`.
 const FIELD_MANAGER: &str = "keryx-lab";
+/// How long a ServiceAccount's token is good for.
+const TOKEN_SECS: i64 = 24 * 60 * 60;
 
 /// A client with the rights of a kubeconfig. Must be called inside a runtime, which has to live as long as the client.
 pub(crate) async fn client(kubeconfig: &Path, inside: &Namespace) -> Result<Client> {
@@ -70,6 +74,16 @@ impl<T> Service<T> for Connector {
             Ok(TokioIo::new(stream))
         })
     }
+}
+
+/// A token of a ServiceAccount.
+pub(crate) async fn token(client: &Client, namespace: &str, name: &str) -> Result<String> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_SECS), ..TokenRequestSpec::default() };
+    let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
+    let answer = accounts.create_token_request(name, &PostParams::default(), &request).await;
+    let answer = answer.with_context(|| format!("no token for ServiceAccount {namespace}/{name}"))?;
+    answer.status.and_then(|status| status.token).context("an answer without a token")
 }
 
 /// The objects in the documents of a YAML text.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use futures::future::{try_join_all, try_join3};
+use futures::future::{try_join_all, try_join4};
 use k8s_openapi::api::core::v1::{Node as ApiNode, ServiceAccount};
 use kube::Client;
 use kube::api::{Api, DynamicObject};
@@ -21,6 +21,7 @@ use crate::address;
 use crate::api;
 use crate::clock;
 use crate::control_plane::{self, HOST};
+use crate::fake;
 use crate::netns::Namespace;
 use crate::node::{self, Node};
 use crate::parts::Part;
@@ -42,6 +43,8 @@ pub(crate) struct Cluster<'a> {
     /// True for kubelets, scheduler and DNS; else the API alone.
     pub(crate) kubelets: bool,
     pub(crate) nodes: Vec<Node<'a>>,
+    /// How many nodes without kubelets.
+    pub(crate) fake_nodes: u16,
     pub(crate) gateway_api: bool,
 }
 
@@ -58,7 +61,8 @@ impl Cluster<'_> {
             self.api().await?;
             served.send_replace(true);
             let definitions = definitions.await??;
-            try_join3(self.components(), self.gateway_api(&definitions), self.service_accounts()).await
+            let definitions = self.gateway_api(&definitions);
+            try_join4(self.components(), definitions, self.service_accounts(), self.fake_nodes()).await
         };
         futures::future::try_join(control_plane, nodes).await?;
         self.progress.say("ready");
@@ -74,7 +78,7 @@ impl Cluster<'_> {
             async || Ok(connects(&namespace, (Ipv4Addr::LOCALHOST, control_plane::ETCD_PORT)).await);
         self.until(&etcd, "etcd listens", listens).await?;
         let server = process_name(HOST, Role::ApiServer);
-        self.site.start(control_plane::api_server(self.site, self.pki))?;
+        self.site.start(control_plane::api_server(self.site, self.pki)?)?;
         let ready = async || {
             let request = http::Request::get("/readyz").body(Vec::new())?;
             Ok(self.client.request_text(request).await.is_ok())
@@ -106,6 +110,21 @@ impl Cluster<'_> {
         }
         try_join_all(definitions.iter().map(|file| api::apply_all(self.client, file))).await?;
         self.progress.say("Gateway API served");
+        Ok(())
+    }
+
+    async fn fake_nodes(&self) -> Result<()> {
+        if self.fake_nodes == 0 {
+            return Ok(());
+        }
+        self.site.start(control_plane::kwok(self.site, self.pki)?)?;
+        let created = tokio::time::timeout(LIMIT, fake::create(self.client, self.fake_nodes));
+        let kwok = process_name(HOST, Role::Kwok);
+        tokio::select! {
+            created = created => created.with_context(|| format!("not so after {LIMIT:?}: fake nodes Ready"))??,
+            ended = self.until_ended(&kwok) => ended?,
+        }
+        self.progress.say(&format!("{} fake nodes Ready", self.fake_nodes));
         Ok(())
     }
 
@@ -195,7 +214,7 @@ impl Cluster<'_> {
 }
 
 /// Ready, and with no taint left that keeps pods away.
-fn is_ready(node: &ApiNode) -> bool {
+pub(crate) fn is_ready(node: &ApiNode) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
     let ready = conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
     let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());

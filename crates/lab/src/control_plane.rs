@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::address::{self, DNS_SERVICE};
+use crate::fake;
 use crate::machine;
 use crate::parts::Part;
 use crate::pki::Pki;
+use crate::requests;
 use crate::role::{Role, mounts_holder, process_name};
 use crate::run::{Mount, MountNamespace, Spec};
 use crate::site::Site;
@@ -59,7 +61,7 @@ pub(crate) fn etcd(site: &Site) -> Spec {
     spec(site, Role::Etcd, site.parts.folder(Part::Etcd).join("etcd"), args)
 }
 
-pub(crate) fn api_server(site: &Site, pki: &Pki) -> Spec {
+pub(crate) fn api_server(site: &Site, pki: &Pki) -> Result<Spec> {
     let mut args = vec![
         format!("--etcd-servers=http://127.0.0.1:{ETCD_PORT}"),
         format!("--advertise-address={}", address::management(address::CONTROL_PLANE)),
@@ -78,7 +80,8 @@ pub(crate) fn api_server(site: &Site, pki: &Pki) -> Spec {
         "--profiling=false".to_owned(),
     ];
     args.extend(serving(pki));
-    spec(site, Role::ApiServer, site.parts.kubernetes("kube-apiserver"), args)
+    args.extend(requests::arguments(&site.state)?);
+    Ok(spec(site, Role::ApiServer, site.parts.kubernetes("kube-apiserver"), args))
 }
 
 pub(crate) fn controller_manager(site: &Site, pki: &Pki) -> Spec {
@@ -119,6 +122,15 @@ pub(crate) fn coredns(site: &Site, pki: &Pki) -> Result<Spec> {
     machine::write(&corefile, &text)?;
     let args = vec![format!("-conf={}", corefile.display())];
     Ok(spec(site, Role::CoreDns, site.parts.folder(Part::CoreDns).join("coredns"), args))
+}
+
+/// Stands for the kubelets of fake nodes.
+pub(crate) fn kwok(site: &Site, pki: &Pki) -> Result<Spec> {
+    let stages = site.state.path("kwok.yaml");
+    machine::write(&stages, fake::STAGES)?;
+    let mut args = fake::arguments(&stages.to_string_lossy());
+    args.push(format!("--kubeconfig={}", pki.kubeconfig("kwok").display()));
+    Ok(spec(site, Role::Kwok, site.parts.folder(Part::Kwok).join("kwok"), args))
 }
 
 /// The Service of the cluster's DNS, without a selector since its server is no pod, and the rights of that server.

@@ -18,6 +18,7 @@ use crate::role::{Role, mounts_holder, process_name};
 use crate::run::{MountNamespace, Spec};
 use crate::running::command_inside;
 use crate::site::Site;
+use crate::usage::Usage;
 
 /// A host of a lab, gotten from [`crate::Lab`]. Its faults are in the same type: see [`Host::unplug`] and on.
 #[derive(Clone, Debug)]
@@ -78,8 +79,8 @@ impl Host {
         command_inside(&self.site.state, &self.site.parts, &self.name, program)
     }
 
-    /// Starts a program inside the host, with no environment but `env` and the `PATH` to the container tools; its output goes to a log. On a node
-    /// it sees the node's mounts, as a pod with the host's paths would. `name` is free to choose, once per host at a
+    /// Starts a program inside the host, with no environment but `env` and the `PATH` to the container tools; its
+    /// output goes to a log. On a node it sees the node's mounts, as a pod with the host's paths would. `name` is free to choose, once per host at a
     /// time. The process is killed when the returned value is dropped, and at the latest with the lab.
     pub fn spawn(
         &self,
@@ -143,6 +144,11 @@ impl Process {
             self.signal(Signal::SIGKILL)?;
         }
         self.wait(Duration::from_secs(10))
+    }
+
+    /// What it has used so far; fails if it has ended.
+    pub fn usage(&self) -> Result<Usage> {
+        Usage::of(self.pid()?).with_context(|| format!("what {} uses cannot be read", self.name))
     }
 
     /// Waits until it has ended by itself.

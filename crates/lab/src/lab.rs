@@ -11,7 +11,7 @@ use futures::future::try_join_all;
 use kube::Client;
 use tokio::runtime::Runtime;
 
-use crate::address::{self, MOST, MOST_SEGMENTS};
+use crate::address::{self, MOST, MOST_FAKE, MOST_SEGMENTS};
 use crate::api;
 use crate::bringup::{self, Cluster};
 use crate::cgroup::Cgroups;
@@ -25,6 +25,7 @@ use crate::node::{self, Node, ProxyMode};
 use crate::parts::{Part, Parts};
 use crate::pki::Pki;
 use crate::progress::Progress;
+use crate::requests::Requests;
 use crate::site::Site;
 use crate::state::State;
 
@@ -33,7 +34,8 @@ use crate::state::State;
 pub enum Tier {
     /// Namespaces and segments only.
     Wire,
-    /// And etcd, kube-apiserver, kube-controller-manager. There are no Nodes.
+    /// And etcd, kube-apiserver, kube-controller-manager. There are no Nodes but those of [`Builder::fake_nodes`], and
+    /// no scheduler: Pods run where their `nodeName` says.
     Api,
     /// And scheduler, DNS, and a real kubelet, containerd and kube-proxy on every node.
     #[default]
@@ -46,6 +48,7 @@ pub enum Tier {
 pub struct Builder {
     tier: Tier,
     size: Size,
+    fake_nodes: u16,
     proxy_mode: ProxyMode,
     gateway_api: bool,
 }
@@ -59,6 +62,13 @@ impl Builder {
     /// How many nodes, at most 40.
     pub fn nodes(self, nodes: u8) -> Builder {
         Builder { size: Size { nodes, ..self.size }, ..self }
+    }
+
+    /// How many nodes without kubelets, `f1` and on, at most 5000. kwok keeps them Ready, and says of the Pods that are
+    /// bound to them that they run. They are no hosts of the lab: nothing answers at their addresses. Not for
+    /// [`Tier::Wire`].
+    pub fn fake_nodes(self, fake_nodes: u16) -> Builder {
+        Builder { fake_nodes, ..self }
     }
 
     /// How many clients, at most 40.
@@ -89,7 +99,9 @@ impl Builder {
         let Size { nodes, clients, segments } = self.size;
         ensure!(nodes <= MOST && clients <= MOST, "a lab has at most {MOST} nodes and {MOST} clients");
         ensure!((1..=MOST_SEGMENTS).contains(&segments), "a lab has 1 to {MOST_SEGMENTS} segments");
-        let parts = Parts::find(self.parts())?;
+        ensure!(self.fake_nodes <= MOST_FAKE, "a lab has at most {MOST_FAKE} fake nodes");
+        ensure!(self.fake_nodes == 0 || self.tier >= Tier::Api, "fake nodes need an API: Tier::Api or above");
+        let parts = Parts::find(&self.parts())?;
         let progress = Progress::start();
         let state = State::create()?;
         parts.save(&state)?;
@@ -119,22 +131,33 @@ impl Builder {
             nodes.iter().try_for_each(|node| node.prepare(&cgroups, &pki))?;
         }
         let client = lab.block_on(api::client(&pki.kubeconfig("admin"), &site.namespace(HOST)))?;
-        let gateway_api = self.gateway_api;
-        let cluster =
-            Cluster { site: &site, pki: &pki, client: &client, progress, kubelets, nodes, gateway_api };
+        let cluster = Cluster {
+            site: &site,
+            pki: &pki,
+            client: &client,
+            progress,
+            kubelets,
+            nodes,
+            fake_nodes: self.fake_nodes,
+            gateway_api: self.gateway_api,
+        };
         lab.block_on(cluster.up())?;
         lab.cluster = Some((pki, client));
         Ok(())
     }
 
-    fn parts(&self) -> &'static [Part] {
-        match self.tier {
-            Tier::Wire => &[Part::Debian],
-            Tier::Api => &[Part::Debian, Part::Kubernetes, Part::Etcd, Part::Crds, Part::Pause],
-            Tier::Cluster => {
-                &[Part::Debian, Part::Kubernetes, Part::Etcd, Part::Crds, Part::CoreDns, Part::Pause]
-            }
+    fn parts(&self) -> Vec<Part> {
+        let mut parts = vec![Part::Debian];
+        if self.tier >= Tier::Api {
+            parts.extend([Part::Kubernetes, Part::Etcd, Part::Crds, Part::Pause]);
         }
+        if self.tier == Tier::Cluster {
+            parts.push(Part::CoreDns);
+        }
+        if self.fake_nodes > 0 {
+            parts.push(Part::Kwok);
+        }
+        parts
     }
 }
 
@@ -162,7 +185,8 @@ impl Lab {
     /// A lab to be described and started.
     pub fn builder() -> Builder {
         let size = Size { nodes: 3, clients: 1, segments: 1 };
-        Builder { tier: Tier::default(), size, proxy_mode: ProxyMode::default(), gateway_api: true }
+        let (tier, proxy_mode) = Default::default();
+        Builder { tier, size, fake_nodes: 0, proxy_mode, gateway_api: true }
     }
 
     /// The prefix of the names of its namespaces and cgroups, such as `kx1`.
@@ -227,6 +251,30 @@ impl Lab {
     /// If the lab is of [`Tier::Wire`].
     pub fn kubeconfig(&self) -> PathBuf {
         self.cluster().0.kubeconfig("admin")
+    }
+
+    /// The kubeconfig of a ServiceAccount, with a token of its own that is good for a day: what a program that runs as a
+    /// plain process needs to have the rights of its Pod.
+    ///
+    /// # Panics
+    /// If the lab is of [`Tier::Wire`].
+    pub fn service_account(&self, namespace: &str, name: &str) -> Result<PathBuf> {
+        let token = self.block_on(api::token(&self.client(), namespace, name))?;
+        self.cluster().0.write_service_account(namespace, name, &token)
+    }
+
+    /// As [`Lab::client`], with the rights of a kubeconfig of this lab.
+    pub fn client_of(&self, kubeconfig: &Path) -> Result<Client> {
+        self.block_on(api::client(kubeconfig, &self.site.namespace(HOST)))
+    }
+
+    /// What Keryx' ServiceAccounts ask of the API server from now on.
+    ///
+    /// # Panics
+    /// If the lab is of [`Tier::Wire`].
+    pub fn requests(&self) -> Result<Requests> {
+        assert!(self.cluster.is_some(), "a lab of Tier::Wire has no API");
+        Requests::from_now(&self.site.state)
     }
 
     /// Runs kubectl with all rights and returns what it printed.

@@ -41,6 +41,7 @@ pub mod capture;
 mod cgroup;
 mod clock;
 mod control_plane;
+mod fake;
 mod fault;
 mod host;
 pub mod image;
@@ -55,12 +56,14 @@ mod pki;
 pub mod probe;
 mod process;
 mod progress;
+mod requests;
 mod role;
 mod run;
 mod running;
 mod site;
 mod state;
 mod teardown;
+mod usage;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -71,8 +74,10 @@ pub use crate::fault::Loss;
 pub use crate::host::{Host, Process};
 pub use crate::lab::{Builder, Lab, Tier};
 pub use crate::node::ProxyMode;
+pub use crate::requests::{Request, Requests};
 pub use crate::role::Role;
 pub use crate::running::{Running, collect_garbage};
+pub use crate::usage::Usage;
 
 static INITIALISED: AtomicBool = AtomicBool::new(false);
 

@@ -50,6 +50,9 @@ struct Up {
     tier: TierName,
     #[arg(long, default_value_t = 3)]
     nodes: u8,
+    /// Nodes without kubelets, for crowds
+    #[arg(long, default_value_t = 0)]
+    fake_nodes: u16,
     #[arg(long, default_value_t = 1)]
     clients: u8,
     #[arg(long, default_value_t = 1)]
@@ -121,7 +124,8 @@ fn up(wanted: &Up) -> Result<()> {
     };
     let builder =
         Lab::builder().tier(tier).nodes(wanted.nodes).clients(wanted.clients).segments(wanted.segments);
-    let lab = builder.proxy_mode(proxy_mode).gateway_api(!wanted.no_gateway_api).start()?;
+    let builder = builder.fake_nodes(wanted.fake_nodes).proxy_mode(proxy_mode);
+    let lab = builder.gateway_api(!wanted.no_gateway_api).start()?;
     let prefix = lab.prefix().to_owned();
     lab.keep()?;
     println!(

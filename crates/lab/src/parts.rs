@@ -21,6 +21,7 @@ pub(crate) enum Part {
     Kubernetes,
     Etcd,
     CoreDns,
+    Kwok,
     /// Unpacked packages: containerd, runc, CNI plugins, nft, iptables.
     Debian,
     /// The program of the pods' sandbox containers.
@@ -35,6 +36,7 @@ impl Part {
             Part::Kubernetes => "kubernetes",
             Part::Etcd => "etcd",
             Part::CoreDns => "coredns",
+            Part::Kwok => "kwok",
             Part::Debian => "debian",
             Part::Pause => "pause",
             Part::Crds => "crds",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -22,12 +22,14 @@ pub(crate) struct Pki {
 }
 
 /// The users that every cluster has: kubeconfig, user name, group.
-const USERS: [(&str, &str, &str); 5] = [
+const USERS: [(&str, &str, &str); 6] = [
     ("admin", "admin", "system:masters"),
     ("controller-manager", "system:kube-controller-manager", ""),
     ("scheduler", "system:kube-scheduler", ""),
     ("proxy", "system:kube-proxy", ""),
     ("coredns", "system:coredns", ""),
+    // It writes what kubelets and the garbage collector would.
+    ("kwok", "kwok", "system:masters"),
 ];
 
 impl Pki {
@@ -61,6 +63,20 @@ impl Pki {
     /// The kubeconfig of a user, by the name in [`USERS`] or of a node.
     pub(crate) fn kubeconfig(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.kubeconfig"))
+    }
+
+    /// Writes the kubeconfig of a ServiceAccount with that token, in place of an earlier one.
+    pub(crate) fn write_service_account(&self, namespace: &str, name: &str, token: &str) -> Result<PathBuf> {
+        let file = format!("{namespace}.{name}");
+        let path = self.kubeconfig(&file);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| path.display().to_string());
+            }
+            Ok(()) | Err(_) => {}
+        }
+        self.write(&format!("{file}.kubeconfig"), &self.kubeconfig_text(token))?;
+        Ok(path)
     }
 
     /// One serving certificate for all: what makes its own at start takes a second of processor time for it.

@@ -13,6 +13,8 @@ pub enum Role {
     Scheduler,
     /// On the control plane: the cluster's DNS.
     CoreDns,
+    /// On the control plane: what stands for the kubelets of fake nodes.
+    Kwok,
     /// On each node; its end takes no container with it.
     Containerd,
     /// On each node.
@@ -30,6 +32,7 @@ impl Role {
             Role::ControllerManager => "controller-manager",
             Role::Scheduler => "scheduler",
             Role::CoreDns => "coredns",
+            Role::Kwok => "kwok",
             Role::Containerd => "containerd",
             Role::Kubelet => "kubelet",
             Role::KubeProxy => "kube-proxy",

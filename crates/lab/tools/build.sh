@@ -2,7 +2,7 @@
 # Builds what the lab runs (Kubernetes, etcd, CoreDNS, kwok, container runtime, Gateway API CRDs) into a cache that is
 # keyed by content, so a second call finds everything and ends in well under a second.
 #
-#   build.sh [PART ...]      parts: kubernetes etcd coredns kwok debian pause crds   (default: all but kwok)
+#   build.sh [PART ...]      parts: kubernetes etcd coredns kwok debian pause crds   (default: all)
 #   build.sh --print         one line PART=FOLDER for each part, nothing is built
 #
 # KERYX_LAB_CACHE   cache folder (default: $XDG_CACHE_HOME/keryx-lab or ~/.cache/keryx-lab)
@@ -92,7 +92,7 @@ if [ "${1:-}" = --print ]; then
   for part in kubernetes etcd coredns kwok debian pause crds; do echo "$part=$(folder $part)"; done
   exit
 fi
-[ $# -gt 0 ] || set -- kubernetes etcd coredns debian pause crds
+[ $# -gt 0 ] || set -- kubernetes etcd coredns kwok debian pause crds
 for part in "$@"; do
   target=$(folder "$part")
   [ ! -d "$target" ] || continue
