@@ -149,7 +149,7 @@ fn image(name: &str) -> Result<PathBuf> {
 }
 
 /// A release program that `make image` built.
-fn program(name: &str) -> Result<PathBuf> {
+pub(crate) fn program(name: &str) -> Result<PathBuf> {
     let built = |triple: &str| root().join("target").join(triple).join("release").join(name);
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     built(&triple)

@@ -2,9 +2,12 @@
 
 pub mod app;
 pub mod client;
+pub mod controller;
+pub mod crowd;
 pub mod keryx;
 pub mod space;
 pub mod wait;
 
+pub use controller::Controller;
 pub use keryx::Keryx;
 pub use space::Space;
