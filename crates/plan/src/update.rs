@@ -40,10 +40,10 @@ impl Index {
             dirty.extend(self.services.keys().cloned().map(OwnerKey::Service));
             dirty.extend(self.exposures.keys().cloned().map(OwnerKey::Exposure));
         }
-        // First out, then in: owners and addresses can pass from one group to another. Every owner that is taken out
-        // comes in again: if it is not dirty itself, follow the ties that it had to one that is. The last of them that
-        // is no more has a dirty owner at its near end, since both ends of a tie that comes or goes are marked, and
-        // that one's group is computed.
+        // First out, then in: owners and addresses can pass from one group to another. An owner that is taken out with
+        // a dirty one comes in again, dirty or not. A chain of ties led from it to the dirty one: if all of them stand,
+        // both are still of one group; if not, the first that does not ends, on this owner's side, at a dirty owner,
+        // since both ends of a tie that comes or goes are marked.
         let mut before = Plan::default();
         for owner in &dirty {
             self.planned.take_out(owner, &mut before);
