@@ -6,6 +6,7 @@
 mod crowd;
 mod lab;
 mod leaders;
+mod ledger;
 
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     // There is one Lease, and what one test's controller writes must not count in another.
     arguments.test_threads = Some(1);
     let shared: Arc<OnceLock<Result<Keryx, String>>> = Arc::default();
-    let groups = [lab::TESTS, crowd::TESTS, leaders::TESTS];
+    let groups = [lab::TESTS, crowd::TESTS, leaders::TESTS, ledger::TESTS];
     let trials = groups.into_iter().flatten().map(|test| trial(*test, &shared)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     // The lab is torn down here, before the process ends.

@@ -12,7 +12,7 @@ use keryx_ipam::{
     Allocator, Assignment, Change, Claim, Family, Owner, OwnerId, OwnerKind, Pool, Reason, Request,
     ReservedWhy, Rest, Usage,
 };
-use keryx_pools::ledger::{self, Remembered};
+use keryx_pools::ledger::{self, Damaged, Remembered};
 use kube::ResourceExt as _;
 use tracing::warn;
 
@@ -32,6 +32,8 @@ pub(crate) struct Claims {
     unwritten: BTreeSet<IpAddr>,
     /// Blocks of the ledger with an entry that cannot be read.
     withheld: BTreeSet<IpNet>,
+    /// Addresses of such entries, which are left as they are: who repairs them must see what stood there.
+    damaged: BTreeSet<IpAddr>,
 }
 
 impl Claims {
@@ -85,21 +87,20 @@ impl Claims {
         }
     }
 
-    /// Replaces the pools. Claims stay; returns the owners of those that are in their pool now and were not, or were
-    /// and are not.
+    /// Replaces the pools. Claims stay; returns the owners of which something else is to be said now.
     pub(crate) fn set_pools(&mut self, pools: Vec<Pool>) -> Vec<Subject> {
-        let before = self.allocator.outside();
+        let before = self.allocator.strays();
         self.allocator.set_pools(pools);
-        before.symmetric_difference(&self.allocator.outside()).map(subject).collect()
+        before.symmetric_difference(&self.allocator.strays()).map(subject).collect()
     }
 
     /// Keeps back what the cluster uses itself: the Nodes' own addresses, Pod and Service ranges, and the blocks of the
-    /// ledger that cannot be read.
+    /// ledger that cannot be read. Claims stay, as in [`Claims::set_pools`].
     pub(crate) fn reserve<'a>(
         &mut self,
         nodes: impl Iterator<Item = &'a Arc<Node>>,
         service_ranges: impl Iterator<Item = IpNet>,
-    ) {
+    ) -> Vec<Subject> {
         let mut reserved: BTreeMap<_, _> =
             self.withheld.iter().map(|block| (*block, ReservedWhy::DamagedLedger)).collect();
         reserved.extend(service_ranges.map(|range| (range, ReservedWhy::ServiceCidr)));
@@ -111,7 +112,9 @@ impl Claims {
             let ranges = node.spec.iter().flat_map(|spec| spec.pod_cidrs.iter().flatten());
             reserved.extend(ranges.filter_map(|range| Some((range.parse().ok()?, ReservedWhy::PodCidr))));
         }
+        let before = self.allocator.strays();
         self.allocator.set_reserved(reserved);
+        before.symmetric_difference(&self.allocator.strays()).map(subject).collect()
     }
 
     /// Meets `request`, and notes what the ledger must say before anybody is told.
@@ -143,9 +146,10 @@ impl Claims {
         self.unwritten.extend(freed.iter().map(|freed| freed.claim.address));
     }
 
-    /// Gives nothing out of `block`, because somebody may hold any of it.
-    pub(crate) fn withhold(&mut self, block: IpNet) {
-        self.withheld.insert(block);
+    /// Gives nothing out of the block of an entry that cannot be read, because somebody may hold any of it.
+    pub(crate) fn withhold(&mut self, damaged: &Damaged) {
+        self.withheld.extend(damaged.network());
+        self.damaged.extend(damaged.address);
     }
 
     /// Number of owners that wait for an address, or for one of a second family.
@@ -176,7 +180,8 @@ impl Claims {
     /// What the ledger must be told now; it counts as told.
     pub(crate) fn take_unwritten(&mut self) -> Changes {
         let unwritten = std::mem::take(&mut self.unwritten);
-        unwritten.into_iter().map(|address| (address, self.entry(address))).collect()
+        let written = unwritten.into_iter().filter(|address| !self.damaged.contains(address));
+        written.map(|address| (address, self.entry(address))).collect()
     }
 
     /// What the ledger should say of an address; `None` if it should say nothing.

@@ -315,7 +315,8 @@ impl Core {
     /// Hands what the cluster uses itself to the allocator.
     fn reserve(&mut self) {
         let nodes = self.index.nodes.iter().map(|(_, node)| node);
-        self.claims.reserve(nodes, self.index.service_ranges());
+        let moved = self.claims.reserve(nodes, self.index.service_ranges());
+        self.index.dirty.extend(moved);
     }
 
     /// Publishes events that belong to no subject.

@@ -70,7 +70,7 @@ impl Core {
         let mut steps = Vec::new();
         for damaged in damaged {
             warn!("{damaged}; nothing new is given from its block");
-            damaged.network().into_iter().for_each(|block| self.claims.withhold(block));
+            self.claims.withhold(damaged);
             let mut block = ConfigMap::default();
             block.metadata.namespace = Some(self.settings.namespace.clone());
             block.metadata.name = Some(damaged.block.clone());

@@ -19,14 +19,20 @@ impl Allocator {
         })
     }
 
-    /// Owners of an address that the pool it was taken from no longer covers. Costs O(claims · log ranges).
-    pub fn outside(&self) -> BTreeSet<OwnerId> {
+    /// Owners of an address that they would not be given any more: the pool it was taken from no longer covers it, or the
+    /// cluster uses it itself. Costs O(claims · log ranges).
+    pub fn strays(&self) -> BTreeSet<OwnerId> {
         let strays = |(address, holders): (IpAddr, &'_ [Holder])| {
+            let is_reserved = self.reserved_why(address).is_some();
             let covers = |holder: &Holder| {
                 let current = self.current(holder.pool()).map(|index| &self.pools.states()[index].pool);
                 current.is_some_and(|pool| pool.contains(address))
             };
-            holders.iter().filter(|holder| !covers(holder)).map(|holder| holder.owner).collect::<Vec<_>>()
+            holders
+                .iter()
+                .filter(|holder| is_reserved || !covers(holder))
+                .map(|holder| holder.owner)
+                .collect::<Vec<_>>()
         };
         self.holds.iter().flat_map(strays).map(|handle| self.owners.owner(handle).id).collect()
     }
