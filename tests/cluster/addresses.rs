@@ -13,6 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("addresses::bad_range_is_said_on_the_configmap_and_harms_no_other_key", bad_range),
     ("addresses::service_and_gateway_get_both_families_where_the_pool_has_both", dual_stack),
     ("addresses::given_addresses_stay_when_their_range_goes", stay),
+    ("addresses::services_share_without_a_key_where_the_configmap_allows_it", allow_share),
 ];
 
 /// Address ranges that are put back when this value goes.
@@ -91,5 +92,19 @@ fn stay(keryx: &Keryx) -> Result<()> {
     space.apply(service("late", "web", 80, load_balancer()))?;
     space.condition(("service", "late"), "/status/conditions", ("keryx.dev/Assigned", "False"))?;
     ensure!(space.service_address("web")? == before, "the address went with its range");
+    Ok(())
+}
+
+fn allow_share(keryx: &Keryx) -> Result<()> {
+    let space = Space::new(keryx, "addresses-share")?;
+    let _ranges =
+        Ranges::set(keryx, &[("range-global", RANGE_V4), ("allow-share-addresses-share", "true")])?;
+    let mut addresses = Vec::new();
+    for (name, port) in [("a", 80), ("b", 81), ("c", 80)] {
+        space.apply(service(name, "web", port, load_balancer()))?;
+        addresses.push(space.service_address(name)?);
+    }
+    ensure!(addresses[0] == addresses[1], "distinct ports do not share: {addresses:?}");
+    ensure!(addresses[0] != addresses[2], "two Services have one port: {addresses:?}");
     Ok(())
 }

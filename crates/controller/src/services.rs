@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use keryx_api::assigned::Assigned;
 use keryx_api::names;
 use keryx_gateway::conditions::{self, Wanted};
-use keryx_ipam::{Backend, Families, Family, OwnerKind, Protocol, Sharing};
+use keryx_ipam::{Backend, Families, Family, OwnerKind, Protocol, Scope, Sharing};
 use keryx_pools::wishes::{WishError, wishes};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
@@ -56,8 +56,13 @@ pub(crate) struct Demand {
 }
 
 /// What `service` asks for, from `spec.ipFamilies`, `spec.ipFamilyPolicy`, `spec.loadBalancerIP` and its annotations, with
-/// those of other programs where `foreign_annotations` says so.
-pub(crate) fn demand(service: &Service, foreign_annotations: bool) -> Result<Demand, WishError> {
+/// those of other programs where `foreign_annotations` says so. Without a sharing key of its own it shares within
+/// `sharing_scope`.
+pub(crate) fn demand(
+    service: &Service,
+    foreign_annotations: bool,
+    sharing_scope: Option<&Scope>,
+) -> Result<Demand, WishError> {
     let none = ServiceSpec::default();
     let spec = service.spec.as_ref().unwrap_or(&none);
     let listed: Vec<Family> = spec.ip_families.iter().flatten().filter_map(|name| family(name)).collect();
@@ -70,9 +75,11 @@ pub(crate) fn demand(service: &Service, foreign_annotations: bool) -> Result<Dem
     };
     let load_balancer_ip = spec.load_balancer_ip.as_deref();
     let wishes = wishes(OwnerKind::Service, service.annotations(), load_balancer_ip, foreign_annotations)?;
-    let sharing = wishes.sharing_key.map(|key| Sharing {
+    let own = wishes.sharing_key.map(|key| (key, wishes.across_namespaces));
+    let implied = || sharing_scope.map(|scope| (format!("allow-share-{scope}"), *scope == Scope::Global));
+    let sharing = own.or_else(implied).map(|(key, across_namespaces)| Sharing {
         key,
-        across_namespaces: wishes.across_namespaces,
+        across_namespaces,
         ports: ports(spec),
         backend: backend(service, spec),
     });

@@ -1,7 +1,8 @@
 //! The ConfigMap with address ranges, in the grammar of kube-vip-cloud-provider and gateway-api-controller.
 //!
 //! ```text
-//! key   = ("cidr-" | "range-" | "allow-share-" | "interface-") scope | "search-order" | "skip-end-ips-in-cidr"
+//! key   = ("cidr-" | "range-" | "allow-share-" | "interface-") scope
+//!       | "search-order" | "skip-end-ips-in-cidr" | "avoid-buggy-ips"
 //! scope = "global" | <namespace of the Service or Gateway>
 //! value = item *("," item)       ; of a cidr- or range- key; white space does not matter
 //! item  = prefix | first "-" last | address
@@ -27,6 +28,8 @@ pub use spelling::distance;
 
 const SEARCH_ORDER: &str = "search-order";
 const SKIP_END_IPS: &str = "skip-end-ips-in-cidr";
+/// Keryx' own: kube-vip-cloud-provider has the rule and no switch.
+const AVOID_BUGGY_IPS: &str = "avoid-buggy-ips";
 const CIDR: &str = "cidr-";
 const RANGE: &str = "range-";
 const ALLOW_SHARE: &str = "allow-share-";
@@ -38,10 +41,24 @@ const GLOBAL: &str = "global";
 pub struct Parsed {
     /// One pool for each `cidr-` and `range-` key, the broken ones included (with [`Pool::problem`] set), by key.
     pub pools: Vec<Pool>,
+    /// What the `allow-share-` keys say, by scope. See [`Parsed::sharing_scope`].
+    pub allow_share: BTreeMap<Scope, bool>,
     /// What is wrong, by key. Keys that are not named here are in force.
     pub problems: Vec<KeyProblem>,
     /// What is right but may surprise, by key.
     pub notices: Vec<Notice>,
+}
+
+impl Parsed {
+    /// Within which scope the Services of `namespace` may share addresses without asking for it: the namespace's own key
+    /// decides, else the global one. `None` if they may not.
+    pub fn sharing_scope(&self, namespace: &str) -> Option<Scope> {
+        let own = Scope::Namespace(namespace.to_owned());
+        [own, Scope::Global]
+            .into_iter()
+            .find_map(|scope| Some((*self.allow_share.get(&scope)?, scope)))
+            .and_then(|(allowed, scope)| allowed.then_some(scope))
+    }
 }
 
 /// What a key stands for.
@@ -53,10 +70,11 @@ enum KeyForm {
 }
 
 /// Settings that hold for every pool of the ConfigMap.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Settings {
     order: Order,
     skip_end_ips: bool,
+    avoid_buggy_ips: bool,
 }
 
 /// Reads the `data` of the address ConfigMap. Never fails as a whole: an error in one key leaves the others in force.
@@ -66,14 +84,8 @@ pub fn parse(data: &BTreeMap<String, String>) -> Parsed {
     for (key, value) in data {
         match key_form(key) {
             Ok(form) => {
-                parsed.notices.extend(notices(&form, key, value, data));
-                if let KeyForm::Pool(pool_key) = form {
-                    let pool = pool(pool_key, value, settings);
-                    if let Some(PoolProblem::Value(reason)) = pool.problem.clone() {
-                        parsed.problems.push(KeyProblem { key: key.clone(), reason });
-                    }
-                    parsed.pools.push(pool);
-                }
+                parsed.notices.extend(notices(&form, key, data));
+                parsed.take_in(form, key, value, settings);
             }
             Err(reason) => parsed.problems.push(KeyProblem { key: key.clone(), reason }),
         }
@@ -82,8 +94,37 @@ pub fn parse(data: &BTreeMap<String, String>) -> Parsed {
     parsed
 }
 
+impl Parsed {
+    fn take_in(&mut self, form: KeyForm, key: &str, value: &str, settings: Settings) {
+        let problem = match form {
+            KeyForm::Pool(pool_key) => {
+                let pool = pool(pool_key, value, settings);
+                let problem = pool.problem.clone();
+                self.pools.push(pool);
+                if let Some(PoolProblem::Value(reason)) = problem { Some(reason) } else { None }
+            }
+            KeyForm::AllowShare(scope) => {
+                let allowed = boolean(value);
+                self.allow_share.insert(scope, allowed.unwrap_or(false));
+                allowed.is_none().then(|| KeyError::Boolean { text: item::excerpt(value.trim()) })
+            }
+            KeyForm::Interface(_) | KeyForm::Setting => None,
+        };
+        self.problems.extend(problem.map(|reason| KeyProblem { key: key.to_owned(), reason }));
+    }
+}
+
+/// The forms of Go's ParseBool, which kube-vip-cloud-provider reads these keys with.
+fn boolean(text: &str) -> Option<bool> {
+    match text.trim() {
+        "1" | "t" | "T" | "true" | "True" | "TRUE" => Some(true),
+        "0" | "f" | "F" | "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
 fn settings(data: &BTreeMap<String, String>, problems: &mut Vec<KeyProblem>) -> Settings {
-    let mut settings = Settings::default();
+    let mut settings = Settings { order: Order::default(), skip_end_ips: false, avoid_buggy_ips: true };
     let value = |key| data.get(key).map(|value| value.trim());
     match value(SEARCH_ORDER) {
         None | Some("asc") => {}
@@ -101,11 +142,19 @@ fn settings(data: &BTreeMap<String, String>, problems: &mut Vec<KeyProblem>) -> 
             problems.push(KeyProblem { key: SKIP_END_IPS.to_owned(), reason });
         }
     }
+    match value(AVOID_BUGGY_IPS) {
+        None | Some("true") => {}
+        Some("false") => settings.avoid_buggy_ips = false,
+        Some(text) => {
+            let reason = KeyError::AvoidBuggyIps { text: item::excerpt(text) };
+            problems.push(KeyProblem { key: AVOID_BUGGY_IPS.to_owned(), reason });
+        }
+    }
     settings
 }
 
 fn key_form(key: &str) -> Result<KeyForm, KeyError> {
-    if key == SEARCH_ORDER || key == SKIP_END_IPS {
+    if [SEARCH_ORDER, SKIP_END_IPS, AVOID_BUGGY_IPS].contains(&key) {
         return Ok(KeyForm::Setting);
     }
     let scope = |text: &str| match text {
@@ -137,7 +186,7 @@ pub(crate) fn is_namespace(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-fn notices(form: &KeyForm, key: &str, value: &str, data: &BTreeMap<String, String>) -> Vec<Notice> {
+fn notices(form: &KeyForm, key: &str, data: &BTreeMap<String, String>) -> Vec<Notice> {
     let mut notices = Vec::new();
     let scope = match form {
         KeyForm::Pool(pool_key) => {
@@ -145,13 +194,7 @@ fn notices(form: &KeyForm, key: &str, value: &str, data: &BTreeMap<String, Strin
             notices.extend(by.map(|by| Notice::Hidden { key: key.to_owned(), by }));
             &pool_key.scope
         }
-        KeyForm::AllowShare(scope) => {
-            // False is what Keryx does anyhow. The forms are those of Go's ParseBool.
-            if !matches!(value.trim(), "0" | "f" | "F" | "false" | "False" | "FALSE") {
-                notices.push(Notice::NotServedYet { key: key.to_owned() });
-            }
-            scope
-        }
+        KeyForm::AllowShare(scope) => scope,
         KeyForm::Interface(scope) => {
             notices.push(Notice::NotServedYet { key: key.to_owned() });
             scope
@@ -188,7 +231,7 @@ fn pool(key: PoolKey, value: &str, settings: Settings) -> Pool {
         ranges,
         reserved: Ranges::default(),
         order: settings.order,
-        avoid_buggy_ips: true,
+        avoid_buggy_ips: settings.avoid_buggy_ips,
         auto_assign: true,
         reuse_after_secs: None,
         problem: problem.map(PoolProblem::Value),

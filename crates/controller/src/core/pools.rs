@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::ConfigMap;
 use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_daemon::watch::Change;
-use keryx_ipam::{Family, configmap};
+use keryx_ipam::{Family, Scope, configmap};
 use keryx_pools::{object, status};
 use serde_json::json;
 use tracing::{info, warn};
@@ -25,6 +25,8 @@ const STATUS_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Pools {
     /// The ConfigMap with the address ranges.
     ranges: Option<ConfigMap>,
+    /// What it says.
+    parsed: configmap::Parsed,
     /// Whether a status may be out of date.
     stale: bool,
     /// When they were last looked at.
@@ -35,6 +37,11 @@ impl Pools {
     /// Notes that something changed that the statuses tell of.
     pub(super) fn touch(&mut self) {
         self.stale = true;
+    }
+
+    /// Within which scope Services of a namespace share addresses without a key of their own.
+    pub(super) fn sharing_scope(&self, namespace: &str) -> Option<Scope> {
+        self.parsed.sharing_scope(namespace)
     }
 
     /// When to look at the statuses, `now` at the earliest; `None` if nothing changed since.
@@ -52,36 +59,37 @@ impl Core {
             Change::Delete(_) => None,
             Change::Reset(mut list) => list.pop(),
         };
+        let none = BTreeMap::new();
+        let data = self.pools.ranges.as_ref().and_then(|object| object.data.as_ref()).unwrap_or(&none);
+        let parsed = configmap::parse(data);
+        if parsed.allow_share != self.pools.parsed.allow_share {
+            self.index.mark_all();
+        }
+        self.pools.parsed = parsed;
         self.say_problems();
         self.use_pools();
     }
 
     /// Says what is wrong with the ConfigMap, or surprising.
-    fn say_problems(&mut self) {
-        let parsed = self.parsed_ranges();
-        self.metrics.configmap_problems.set(i64::try_from(parsed.problems.len()).unwrap_or(i64::MAX));
+    pub(super) fn say_problems(&self) {
+        let configmap::Parsed { problems, notices, .. } = &self.pools.parsed;
+        self.metrics.configmap_problems.set(i64::try_from(problems.len()).unwrap_or(i64::MAX));
         let Some(object) = &self.pools.ranges else { return };
         let mut steps = Vec::new();
-        for problem in &parsed.problems {
+        for problem in problems {
             warn!(key = problem.key, "{problem}");
             steps.push(notice(object, "InvalidKey", &problem.to_string()));
         }
-        for told in &parsed.notices {
+        for told in notices {
             info!("{told}");
             steps.push(notice(object, "Notice", &told.to_string()));
         }
         self.tell(steps);
     }
 
-    fn parsed_ranges(&self) -> configmap::Parsed {
-        let none = BTreeMap::new();
-        let data = self.pools.ranges.as_ref().and_then(|object| object.data.as_ref()).unwrap_or(&none);
-        configmap::parse(data)
-    }
-
     /// Hands all pools to the allocator. Claims stay; whose address left its pool is looked at again, to say so.
     pub(super) fn use_pools(&mut self) {
-        let mut pools = self.parsed_ranges().pools;
+        let mut pools = self.pools.parsed.pools.clone();
         pools.extend(self.index.address_pools.iter().map(|(_, object)| object::pool(object)));
         let moved = self.claims.set_pools(pools);
         self.index.dirty.extend(moved);

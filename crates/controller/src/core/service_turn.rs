@@ -21,7 +21,9 @@ impl Core {
         if !self.settings.services.serves(&service) {
             return self.leave_service(key, &service);
         }
-        let demand = match services::demand(&service, self.settings.foreign_annotations) {
+        let sharing_scope = self.pools.sharing_scope(&key.namespace);
+        let foreign = self.settings.foreign_annotations;
+        let demand = match services::demand(&service, foreign, sharing_scope.as_ref()) {
             Ok(demand) => demand,
             Err(error) => {
                 return self.refuse_service(key, &service, error.code(), &error.to_string(), None);

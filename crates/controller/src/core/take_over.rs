@@ -53,6 +53,7 @@ impl Core {
         reading.gateways.into_iter().for_each(|gateways| self.index.gateways_listed(gateways));
         self.claims = Claims::default();
         self.withhold(&reading.damaged);
+        self.say_problems();
         self.use_pools();
         self.reserve();
         self.claims.observe_ledger(reading.entries);

@@ -71,7 +71,7 @@ fn families_follow_the_policy() {
         let spec = service.spec.as_mut().unwrap();
         spec.ip_families = Some(families.iter().map(|family| (*family).to_owned()).collect());
         spec.ip_family_policy = Some(policy.into());
-        demand(&service, true).unwrap().families
+        demand(&service, true, None).unwrap().families
     };
     assert_eq!(demand_of(&["IPv6"], "SingleStack"), Families::Single(Some(Family::V6)));
     assert_eq!(demand_of(&["IPv6", "IPv4"], "PreferDualStack"), Families::Prefer(Family::V6));
@@ -83,7 +83,7 @@ fn families_follow_the_policy() {
 fn a_requested_address_that_is_none_is_named() {
     let mut service = service(None);
     service.spec.as_mut().unwrap().load_balancer_ip = Some("here".into());
-    let text = demand(&service, true).unwrap_err().to_string();
+    let text = demand(&service, true, None).unwrap_err().to_string();
     assert!(text.contains("spec.loadBalancerIP") && text.contains("'here'"), "{text}");
 }
 
@@ -92,8 +92,8 @@ fn annotations_of_others_are_followed_unless_that_is_switched_off() {
     let mut service = service(None);
     let wish = ("metallb.io/address-pool".to_owned(), "edge".to_owned());
     service.metadata.annotations = Some([wish].into());
-    assert_eq!(demand(&service, true).unwrap().pool.as_deref(), Some("edge"));
-    assert_eq!(demand(&service, false).unwrap().pool, None);
+    assert_eq!(demand(&service, true, None).unwrap().pool.as_deref(), Some("edge"));
+    assert_eq!(demand(&service, false, None).unwrap().pool, None);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn who_shares_says_its_ports_and_under_policy_local_its_pods() {
         ..ServicePort::default()
     };
     spec.ports = Some(vec![port(None), port(Some("UDP"))]);
-    let sharing = demand(&service, true).unwrap().sharing.unwrap();
+    let sharing = demand(&service, true, None).unwrap().sharing.unwrap();
     assert_eq!(sharing.key, "edge");
     assert_eq!(sharing.ports, [(Protocol::Tcp, 53), (Protocol::Udp, 53)].into());
     assert_eq!(sharing.backend, Backend::Any);
@@ -118,10 +118,25 @@ fn who_shares_says_its_ports_and_under_policy_local_its_pods() {
         let spec = service.spec.as_mut().unwrap();
         spec.external_traffic_policy = Some("Local".into());
         spec.selector = Some(selector.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
-        demand(service, true).unwrap().sharing.unwrap().backend
+        demand(service, true, None).unwrap().sharing.unwrap().backend
     };
     assert_eq!(local(&mut service, &[("app", "dns")]), Backend::Local("apps: app=dns".into()));
     assert_eq!(local(&mut service, &[]), Backend::Local("apps/dns".into()), "endpoints of its own");
+}
+
+#[test]
+fn without_a_key_of_its_own_a_service_shares_as_the_configmap_allows() {
+    let mut service = service(None);
+    let key = |service: &Service, scope: Option<&Scope>| {
+        let sharing = demand(service, true, scope).unwrap().sharing;
+        sharing.map(|sharing| (sharing.key, sharing.across_namespaces))
+    };
+    assert_eq!(key(&service, None), None);
+    assert_eq!(key(&service, Some(&Scope::Global)), Some(("allow-share-global".into(), true)));
+    let namespace = Scope::Namespace("apps".into());
+    assert_eq!(key(&service, Some(&namespace)), Some(("allow-share-apps".into(), false)));
+    service.metadata.annotations = Some([("keryx.dev/sharing-key".to_owned(), "own".to_owned())].into());
+    assert_eq!(key(&service, Some(&Scope::Global)), Some(("own".into(), false)));
 }
 
 #[test]

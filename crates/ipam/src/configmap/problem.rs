@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ALLOW_SHARE, CIDR, GLOBAL, INTERFACE, RANGE, SEARCH_ORDER, SKIP_END_IPS};
+use super::{ALLOW_SHARE, AVOID_BUGGY_IPS, CIDR, GLOBAL, INTERFACE, RANGE, SEARCH_ORDER, SKIP_END_IPS};
 
 /// A key that is wrong, or whose value is. Displayed as one sentence for an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +98,8 @@ pub enum KeyError {
     },
     /// The rules about ends leave nothing.
     #[error(
-        "no address of '{text}' can be given, because addresses that end in .0 or .255 are left out; add others"
+        "no address of '{text}' can be given, because addresses that end in .0 or .255 are left out; add others, or write \
+         {AVOID_BUGGY_IPS}: \"false\""
     )]
     NothingLeft {
         /// The value.
@@ -110,7 +111,13 @@ pub enum KeyError {
         /// The value.
         text: String,
     },
-    /// A value of `skip-end-ips-in-cidr` that is neither.
+    /// A value of `avoid-buggy-ips` that is neither.
+    #[error("'{text}' is taken as \"true\"; write \"true\" or \"false\"")]
+    AvoidBuggyIps {
+        /// The value.
+        text: String,
+    },
+    /// A value of `skip-end-ips-in-cidr`, or of an `allow-share-` key, that is neither.
     #[error("'{text}' is taken as \"false\"; write \"true\" or \"false\"")]
     Boolean {
         /// The value.
@@ -124,7 +131,7 @@ fn suggestion(nearest: Option<&str>) -> String {
         Some(nearest) => format!("did you mean {nearest}?"),
         None => format!(
             "known are {CIDR}, {RANGE}, {ALLOW_SHARE} and {INTERFACE} with a namespace or {GLOBAL} after them, \
-             {SEARCH_ORDER} and {SKIP_END_IPS}"
+             {SEARCH_ORDER}, {SKIP_END_IPS} and {AVOID_BUGGY_IPS}"
         ),
     }
 }

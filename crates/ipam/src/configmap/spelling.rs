@@ -1,6 +1,6 @@
 //! Which known key a mistyped one resembles most.
 
-use super::{ALLOW_SHARE, CIDR, GLOBAL, INTERFACE, RANGE, SEARCH_ORDER, SKIP_END_IPS};
+use super::{ALLOW_SHARE, AVOID_BUGGY_IPS, CIDR, GLOBAL, INTERFACE, RANGE, SEARCH_ORDER, SKIP_END_IPS};
 
 /// More slips of the finger than this, and it is another word.
 const MAX_DISTANCE: usize = 2;
@@ -14,7 +14,7 @@ pub(super) fn nearest_key(key: &str) -> Option<String> {
         return None;
     }
     let written = key.to_ascii_lowercase().replace(['_', '.'], "-");
-    let whole = [SEARCH_ORDER, SKIP_END_IPS].map(|known| {
+    let whole = [SEARCH_ORDER, SKIP_END_IPS, AVOID_BUGGY_IPS].map(|known| {
         let cut_short = written.len() >= 4 && known.starts_with(&written);
         (if cut_short { 1 } else { distance(&written, known) }, known.to_owned())
     });

@@ -220,21 +220,41 @@ fn a_key_that_is_never_looked_at_is_noticed() {
 }
 
 #[test]
-fn keys_that_have_no_effect_yet_are_noticed() {
-    let parsed = parsed(&[
-        ("allow-share-a", "true"),
-        ("allow-share-b", "false"),
-        ("allow-share-c", "F"),
-        ("interface-global", "eth1"),
-    ]);
+fn a_key_that_has_no_effect_yet_is_noticed() {
+    let parsed = parsed(&[("interface-global", "eth1")]);
     assert_eq!(parsed.problems, []);
+    assert_eq!(notices(&parsed), ["interface-global has no effect: Keryx does not serve this key yet"]);
+}
+
+#[test]
+fn a_namespace_shares_as_its_own_key_says_and_else_as_the_global_one() {
+    let parsed = parsed(&[("allow-share-a", "F"), ("allow-share-b", "1"), ("allow-share-global", "true")]);
+    assert_eq!(parsed.problems, []);
+    assert_eq!(parsed.sharing_scope("a"), None);
+    assert_eq!(parsed.sharing_scope("b"), Some(Scope::Namespace("b".into())));
+    assert_eq!(parsed.sharing_scope("c"), Some(Scope::Global));
+    assert_eq!(super::parse(&BTreeMap::new()).sharing_scope("c"), None);
+}
+
+#[test]
+fn a_value_of_allow_share_that_is_neither_is_said_and_taken_as_false() {
+    let parsed = parsed(&[("allow-share-a", "yes"), ("allow-share-global", "true")]);
     assert_eq!(
-        notices(&parsed),
-        [
-            "allow-share-a has no effect: Keryx does not serve this key yet",
-            "interface-global has no effect: Keryx does not serve this key yet",
-        ]
+        problems(&parsed),
+        ["allow-share-a: 'yes' is taken as \"false\"; write \"true\" or \"false\""]
     );
+    assert_eq!(parsed.sharing_scope("a"), None);
+}
+
+#[test]
+fn the_rule_about_ends_can_be_switched_off() {
+    let capacity = |value: &str| {
+        let parsed = parsed(&[("range-global", "192.0.2.254-192.0.3.1"), ("avoid-buggy-ips", value)]);
+        (parsed.pools[0].capacity(Family::V4), parsed.problems.len())
+    };
+    assert_eq!(capacity("true"), (2, 0));
+    assert_eq!(capacity("false"), (4, 0));
+    assert_eq!(capacity("no"), (2, 1));
 }
 
 #[test]
