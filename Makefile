@@ -83,6 +83,10 @@ bench-latency: host-tools ## Time from create to status, first ARP and first ans
 	$(build_images)
 	$(as_root) cargo run -q -p keryx-benches --bin bench-latency
 
+.PHONY: bench-ipam
+bench-ipam: ## What the allocator costs in time and memory, from 256 addresses to a million; no root
+	@cargo run -q --release -p keryx-bench-ipam
+
 .PHONY: lab-up
 lab-up: host-tools ## Bring up a lab of three nodes and a client without Keryx (root), and say how to play with it
 	@$(lab_tools)

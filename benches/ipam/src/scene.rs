@@ -57,6 +57,11 @@ fn hundred() -> Vec<String> {
 }
 
 impl Scene {
+    /// Whether an owner is refused by more than one pool.
+    pub(crate) fn tries_many(&self) -> bool {
+        !self.is_pinned && (self.pools)().len() > 1
+    }
+
     /// Addresses that are held when all owners have theirs.
     pub(crate) fn addresses(&self) -> usize {
         self.owners / self.sharers
