@@ -87,6 +87,12 @@ bench-latency: host-tools ## Time from create to status, first ARP and first ans
 bench-ipam: ## What the allocator costs in time and memory, from 256 addresses to a million; no root
 	@cargo run -q --release -p keryx-bench-ipam
 
+.PHONY: bench-scale
+bench-scale: host-tools ## What 10,000 Services cost the controller, beside the API server's own floor (root); SCALE_SERVICES
+	@$(lab_tools)
+	$(build_images)
+	$(as_root) cargo run -q --release -p keryx-benches --bin bench-scale
+
 .PHONY: lab-up
 lab-up: host-tools ## Bring up a lab of three nodes and a client without Keryx (root), and say how to play with it
 	@$(lab_tools)

@@ -6,7 +6,6 @@
 mod arm;
 mod figures;
 mod gateways;
-mod machine;
 mod peer;
 mod samples;
 mod side;
@@ -16,6 +15,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use keryx_benches::machine;
 use keryx_tests::Keryx;
 
 use crate::figures::Report;

@@ -7,14 +7,17 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 /// Share of the processors that other programs may use, in percent.
-pub(crate) const FOREIGN_MAX_PERCENT: f64 = 10.0;
+pub const FOREIGN_MAX_PERCENT: f64 = 10.0;
 /// How long the processors are looked at.
 const LOOK: Duration = Duration::from_secs(3);
 /// Fields of a line of /proc/stat that are idle time: idle, iowait (proc_stat(5)).
 const IDLE_FIELDS: [usize; 2] = [3, 4];
 
 /// The machine in one line.
-pub(crate) fn describe() -> Result<String> {
+///
+/// # Errors
+/// A file of /proc cannot be read.
+pub fn describe() -> Result<String> {
     let processors = thread::available_parallelism()?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let load = load_average()?;
@@ -22,13 +25,19 @@ pub(crate) fn describe() -> Result<String> {
 }
 
 /// The load averages of 1, 5 and 15 minutes.
-pub(crate) fn load_average() -> Result<String> {
+///
+/// # Errors
+/// A file of /proc cannot be read.
+pub fn load_average() -> Result<String> {
     let text = fs::read_to_string("/proc/loadavg")?;
     Ok(text.split(' ').take(3).collect::<Vec<_>>().join(" "))
 }
 
 /// Share of the processors that is in use before anything is started, in percent; it takes some seconds.
-pub(crate) fn foreign_percent() -> Result<f64> {
+///
+/// # Errors
+/// A file of /proc cannot be read.
+pub fn foreign_percent() -> Result<f64> {
     let processors = Use::from_now()?;
     thread::sleep(LOOK);
     processors.percent()
@@ -36,15 +45,22 @@ pub(crate) fn foreign_percent() -> Result<f64> {
 
 /// The use of the processors since a moment.
 #[derive(Debug)]
-pub(crate) struct Use(Ticks);
+pub struct Use(Ticks);
 
 impl Use {
-    pub(crate) fn from_now() -> Result<Self> {
+    /// From this moment on.
+    ///
+    /// # Errors
+    /// /proc/stat cannot be read.
+    pub fn from_now() -> Result<Self> {
         Ok(Self(read_ticks()?))
     }
 
     /// Share of the processors that was in use since, in percent.
-    pub(crate) fn percent(&self) -> Result<f64> {
+    ///
+    /// # Errors
+    /// /proc/stat cannot be read.
+    pub fn percent(&self) -> Result<f64> {
         Ok(busy_between(self.0, read_ticks()?))
     }
 }
