@@ -129,8 +129,7 @@ impl Index {
                 vip.without_endpoints = WithoutEndpoints::Refuse;
             }
         }
-        let families: BTreeSet<Family> = kept.iter().map(|address| Family::of(*address)).collect();
-        for family in families {
+        for family in [Family::V4, Family::V6] {
             for port in &member.ports {
                 let of_family = kept.iter().filter(|address| Family::of(**address) == family);
                 let addresses: Box<[IpAddr]> =

@@ -8,18 +8,20 @@
 //!
 //! When a node comes or goes, only the groups that it wins or held change their node. All nodes weigh the same.
 
+use std::fmt::{self, Write as _};
+
 use sha2::{Digest, Sha256};
 
 use crate::{GroupKey, NodeName};
 
 /// Id of a group, also short enough to name the group between speakers.
 pub fn group_id(group: &GroupKey) -> u64 {
-    first_eight_bytes(&group.to_string())
+    first_eight_bytes(group)
 }
 
 /// Id of a node.
 pub fn node_id(node: &NodeName) -> u64 {
-    first_eight_bytes(&format!("node/{node}"))
+    first_eight_bytes(format_args!("node/{node}"))
 }
 
 /// How much the group prefers the node; more is better.
@@ -30,6 +32,19 @@ pub fn score(group_id: u64, node_id: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn first_eight_bytes(text: &str) -> u64 {
-    Sha256::digest(text.as_bytes()).iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte))
+fn first_eight_bytes(text: impl fmt::Display) -> u64 {
+    let mut hash = Hash(Sha256::new());
+    // The sink takes everything.
+    let _infallible = write!(hash, "{text}");
+    hash.0.finalize().iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte))
+}
+
+/// Hashes what is printed into it.
+struct Hash(Sha256);
+
+impl fmt::Write for Hash {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.update(text);
+        Ok(())
+    }
 }

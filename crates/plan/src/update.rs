@@ -59,6 +59,10 @@ impl Index {
             let placement = Placement::new(&group, &self.nodes);
             enter(&group, &placement, me, &mut after);
             self.planned.remember(&group);
+            after
+                .guard
+                .vips
+                .extend(group.vips.into_iter().map(|(address, vip)| (address, vip.claimed_ports)));
         }
         let changes = Changes {
             vips: differing_keys(&before.vips, &after.vips),
@@ -119,7 +123,7 @@ impl Planned {
     }
 }
 
-/// Writes what follows for one group into a plan.
+/// Writes what is decided for one group into a plan.
 fn enter(group: &Group, placement: &Placement<'_>, me: &NodeName, plan: &mut Plan) {
     for (&address, vip) in &group.vips {
         let (decision, announcer) = match placement.announcer(address, vip) {
@@ -131,7 +135,6 @@ fn enter(group: &Group, placement: &Placement<'_>, me: &NodeName, plan: &mut Pla
         };
         let owners = vip.owners.as_slice().into();
         plan.vips.insert(address, VipPlan { owners, group: group.key.clone(), decision, announcer });
-        plan.guard.vips.insert(address, vip.claimed_ports.clone());
     }
     for refused in &group.refused {
         let refusal = Refusal { owner: refused.owner.clone(), reason: refused.reason.clone() };
