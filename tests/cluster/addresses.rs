@@ -97,8 +97,7 @@ fn stay(keryx: &Keryx) -> Result<()> {
 
 fn allow_share(keryx: &Keryx) -> Result<()> {
     let space = Space::new(keryx, "addresses-share")?;
-    let _ranges =
-        Ranges::set(keryx, &[("range-global", RANGE_V4), ("allow-share-addresses-share", "true")])?;
+    let _ranges = Ranges::set(keryx, &[("range-global", RANGE_V4), ("allow-share-addresses-share", "true")])?;
     let mut addresses = Vec::new();
     for (name, port) in [("a", 80), ("b", 81), ("c", 80)] {
         space.apply(service(name, "web", port, load_balancer()))?;

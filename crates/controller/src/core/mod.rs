@@ -14,6 +14,7 @@ mod claims;
 mod gateway_addresses;
 mod gateway_turn;
 mod notes;
+mod outbox;
 mod pace;
 mod pools;
 mod service_turn;
@@ -36,7 +37,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Event, EventType};
 use kube::{Client, Resource};
 use serde_json::json;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::clock;
@@ -48,13 +49,12 @@ use crate::metrics::{Metrics, WriteLabels, WriteOutcome};
 use crate::services::ServicePolicy;
 use crate::writer::{Report, StatusPatch, Step, Writer};
 use claims::{Claims, owner_id};
+use outbox::{Outbox, WAITING_MAX};
 use pace::Pace;
 use pools::Pools;
 
 /// Changes taken in before a turn, so that a burst costs one ledger write.
 const BATCH_MAX: usize = 1024;
-/// Subjects whose writes may be under way at once.
-const WRITES_MAX: usize = 32;
 /// Pause before the ledger is read again after a failure.
 const RETRY: Duration = Duration::from_millis(500);
 /// Longest sleep until a rest ends; the wall clock may be set meanwhile.
@@ -115,7 +115,6 @@ pub(crate) struct Core {
     writer: Writer,
     /// For how long this process leads.
     term: Term,
-    permits: Arc<Semaphore>,
     reports: mpsc::Sender<Input>,
     metrics: Arc<Metrics>,
     ready: Ready,
@@ -131,7 +130,9 @@ pub(crate) struct Core {
     claims: Claims,
     /// When to read the ledger again after a failure.
     take_over_at: Option<Instant>,
+    /// Subjects with writes that are decided and not reported yet.
     in_flight: BTreeSet<Subject>,
+    outbox: Outbox,
     pace: Pace,
     /// Generated Services that could not be written, by Gateway.
     refused: BTreeMap<Key, BTreeMap<Key, String>>,
@@ -152,7 +153,6 @@ impl Core {
             client,
             writer,
             term,
-            permits: Arc::new(Semaphore::new(WRITES_MAX)),
             reports,
             metrics,
             ready,
@@ -166,6 +166,7 @@ impl Core {
             claims: Claims::default(),
             take_over_at: None,
             in_flight: BTreeSet::new(),
+            outbox: Outbox::default(),
             pace: Pace::default(),
             refused: BTreeMap::new(),
         }
@@ -337,6 +338,8 @@ impl Core {
 
     fn apply_report(&mut self, report: Report) {
         self.in_flight.remove(&report.subject);
+        self.outbox.ended();
+        self.send_off();
         // What was stored is known before the watch tells it, so that nothing is written twice.
         for stored in report.stored {
             self.index.stored(stored);
@@ -388,22 +391,11 @@ impl Core {
         if self.ledger.is_none() && (is_early || !self.take_over().await) {
             return;
         }
-        self.claims.expire();
-        let mut jobs = Vec::new();
-        // A decision can free an address that another waits for; so go on until nothing more comes of it.
-        loop {
-            self.index.dirty.extend(self.claims.take_ready());
-            let (in_flight, pace) = (&self.in_flight, &self.pace);
-            let may_go = |subject: &Subject| !in_flight.contains(subject) && !pace.is_held(subject);
-            let batch: Vec<Subject> = self.index.dirty.extract_if(.., |subject| may_go(subject)).collect();
-            if batch.is_empty() {
-                break;
-            }
-            for subject in self.in_order(batch) {
-                let steps = self.decide(&subject);
-                self.take_on(subject, steps, &mut jobs);
-            }
+        if !self.outbox.is_low() {
+            return;
         }
+        self.claims.expire();
+        let mut jobs = self.decide_dirty();
         let changes = self.claims.take_unwritten();
         if !changes.is_empty() {
             self.pools.touch();
@@ -426,9 +418,32 @@ impl Core {
             self.take_over_at = Some(clock::now() + RETRY);
             return;
         }
-        for (subject, steps) in jobs {
-            self.send_off(subject, steps);
+        jobs.into_iter().for_each(|(subject, steps)| self.outbox.push(subject, steps));
+        self.send_off();
+    }
+
+    /// Decides about what changed, as far as the writes that come of it may wait. A decision can free an address that
+    /// another waits for, so it goes on until nothing more comes of it.
+    fn decide_dirty(&mut self) -> Vec<(Subject, Vec<Step>)> {
+        let mut jobs = Vec::new();
+        while jobs.len() < WAITING_MAX {
+            self.index.dirty.extend(self.claims.take_ready());
+            let (in_flight, pace) = (&self.in_flight, &self.pace);
+            let may_go = |subject: &Subject| !in_flight.contains(subject) && !pace.is_held(subject);
+            let batch: Vec<Subject> = self.index.dirty.extract_if(.., |subject| may_go(subject)).collect();
+            if batch.is_empty() {
+                break;
+            }
+            for subject in self.in_order(batch) {
+                if jobs.len() < WAITING_MAX {
+                    let steps = self.decide(&subject);
+                    self.take_on(subject, steps, &mut jobs);
+                } else {
+                    self.index.dirty.insert(subject);
+                }
+            }
         }
+        jobs
     }
 
     /// Notes the writes of a subject that was decided, or that it needs none.
@@ -454,16 +469,16 @@ impl Core {
         }
     }
 
-    fn send_off(&self, subject: Subject, steps: Vec<Step>) {
-        let (writer, permits, reports) =
-            (self.writer.clone(), Arc::clone(&self.permits), self.reports.clone());
-        tokio::spawn(async move {
-            // The semaphore is never closed.
-            let _permit = permits.acquire_owned().await;
-            let report = writer.run(subject, steps).await;
-            // The loop ends only with the process.
-            let _ended = reports.send(Input::Written(report)).await;
-        });
+    /// Begins as many writes as may be under way.
+    fn send_off(&mut self) {
+        while let Some((subject, steps)) = self.outbox.next() {
+            let (writer, reports) = (self.writer.clone(), self.reports.clone());
+            tokio::spawn(async move {
+                let report = writer.run(subject, steps).await;
+                // The loop ends only with the process.
+                let _ended = reports.send(Input::Written(report)).await;
+            });
+        }
     }
 
     /// Owners that hold an address come before those that hold none: until they have said with whom they share it, nobody
