@@ -79,6 +79,16 @@ const NAMES: &[(&str, &[Name])] = &[
                 meaning: "Keryx gave the addresses in its message; without it an ingress is foreign and left alone",
             },
             Name {
+                name: names::CONDITION_REQUEST_UNMET,
+                place: "condition of a Service or Gateway",
+                meaning: "True: it has addresses, but not what it asks for now; absent otherwise",
+            },
+            Name {
+                name: names::CONDITION_OUTSIDE_POOL,
+                place: "condition of a Service or Gateway",
+                meaning: "True: it keeps an address that it would not be given any more; absent otherwise",
+            },
+            Name {
                 name: names::CONDITION_CONFLICTED,
                 place: "condition in `status.parents` of a route",
                 meaning: "the route is accepted, but an older one has its port; absent otherwise",
