@@ -87,8 +87,10 @@ fn measure(space: &Space<'_>, services: u32, notes: &mut Vec<String>) -> Result<
     say("at rest");
     let rest = rounds::rest(keryx, &controller)?;
     controller.stop()?;
+    let statuses = patches::statuses(space)?;
+    patches::wipe(space)?;
     say("round 1: the patches alone");
-    let first_peer = noted(space, notes, "round 1, patches", || patches::rewrite(space, count))?;
+    let first_peer = noted(space, notes, "round 1, patches", || patches::repeat(space, &statuses))?;
     patches::wipe(space)?;
     say("round 2: the controller");
     let (second, controller) = noted(space, notes, "round 2, controller", || rounds::assign(space, count))?;
@@ -97,11 +99,11 @@ fn measure(space: &Space<'_>, services: u32, notes: &mut Vec<String>) -> Result<
     say("restart");
     let (restart, controller) = rounds::restart(keryx)?;
     say("hand-over");
-    let hand_over = rounds::hand_over(space, &controller)?;
+    let hand_over = rounds::hand_over(keryx, &controller)?;
     drop(controller);
-    space.kubectl(&["delete", "service", "next"])?;
+    patches::wipe(space)?;
     say("round 2: the patches alone");
-    let second_peer = noted(space, notes, "round 2, patches", || patches::rewrite(space, count))?;
+    let second_peer = noted(space, notes, "round 2, patches", || patches::repeat(space, &statuses))?;
     for (number, round) in [&first, &second].into_iter().enumerate() {
         notes.push(format!("round {}, requests: {}", number + 1, round.requests_text()));
     }
@@ -135,7 +137,9 @@ fn figures(measured: &Measured) -> Vec<Figure> {
     let blocks = (f64::from(*services) / BLOCK).ceil();
     let ledger = most(rounds.each_ref().map(|(round, _)| round.of("configmaps").count()));
     let events = most(rounds.each_ref().map(|(round, _)| round.of("events").count()));
-    let peak = peaks.iter().chain([&restart.usage.peak_rss_bytes]).max().copied().unwrap_or_default();
+    let mib = |bytes: u64| bytes as f64 / BYTES_PER_MIB;
+    let peak = mib(peaks.iter().max().copied().unwrap_or_default());
+    let restarted = mib(restart.usage.peak_rss_bytes);
     let figure = |name, value, unit, limit| Figure { name, value, unit, peer: None, limit };
     vec![
         Figure {
@@ -156,12 +160,13 @@ fn figures(measured: &Measured) -> Vec<Figure> {
         figure("patches of one Service, most", patches_max, "", Limit::AtMost(1.0)),
         figure("ledger writes per block", ledger / blocks, "", Limit::None),
         figure("events", events, "", Limit::AtMost(0.0)),
-        figure("peak memory (VmHWM), most", peak as f64 / BYTES_PER_MIB, "MiB", Limit::AtMost(64.0)),
-        figure("memory at rest (PSS)", rest.usage.pss_bytes as f64 / BYTES_PER_MIB, "MiB", Limit::None),
+        figure("peak memory (VmHWM), most", peak, "MiB", Limit::AtMost(64.0)),
+        figure("memory at rest (PSS)", mib(rest.usage.pss_bytes), "MiB", Limit::None),
         figure("processor time until at rest", rest.usage.cpu.as_secs_f64(), "s", Limit::None),
         figure("processor at rest, 20 s", rest.cpu_percent, "%", Limit::AtMost(0.1)),
         figure("writes at rest, 20 s, without the Lease", rest.writes as f64, "", Limit::AtMost(0.0)),
         figure("restart: start to ready", restart.seconds_to_ready, "s", Limit::AtMost(3.0)),
+        figure("restart: peak memory", restarted, "MiB", Limit::AtMost(64.0)),
         figure("restart: writes without the Lease", restart.writes as f64, "", Limit::AtMost(0.0)),
         figure("hand-over: stop to the next address", hand_over.seconds_to_next, "s", Limit::AtMost(2.0)),
         figure("hand-over: writes not for the next", hand_over.writes as f64, "", Limit::AtMost(0.0)),

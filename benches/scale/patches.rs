@@ -1,6 +1,8 @@
 //! The peer: status patches as the controller's, at the same concurrency, by a program that does nothing else. They are
 //! what the API server itself costs; no controller that writes one status a Service can be faster.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
@@ -12,27 +14,27 @@ use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
 use crate::rounds::{ALL, Round};
-use crate::sight::{self, Watcher};
+use crate::sight::Watcher;
 
 /// Patches under way at once; the controller has as many.
 const PARALLEL: usize = 32;
-/// What no pool gives out: patched to it, a Service looks changed.
-const PEER_NET: &str = "203.0.113.";
+/// The status of each Service, by name.
+pub(crate) type Statuses = BTreeMap<String, Value>;
 
-/// Gives every Service another address in a patch like the controller's, by a client with the controller's rights.
-pub(crate) fn rewrite(space: &Space<'_>, count: usize) -> Result<Round> {
+/// What the controller has written.
+pub(crate) fn statuses(space: &Space<'_>) -> Result<Statuses> {
+    Ok(list(space)?.iter().map(|service| (service.name_any(), json!(service.status))).collect())
+}
+
+/// Gives every Service, which waits, the status that the controller gave it, by a client with the controller's rights.
+pub(crate) fn repeat(space: &Space<'_>, statuses: &Statuses) -> Result<Round> {
     let lab = &space.keryx.lab;
     let kubeconfig = lab.service_account(NAMESPACE, "keryx-controller")?;
     let api: Api<Service> = Api::namespaced(lab.client_of(&kubeconfig)?, &space.name);
-    let patches = statuses(space, |service| {
-        let mut status = json!(service.status);
-        status["loadBalancer"]["ingress"][0]["ip"] = format!("{PEER_NET}1").into();
-        status
-    })?;
+    let patches = patches(space, |name| statuses.get(name).cloned().unwrap_or_default())?;
     let requests = lab.requests()?;
-    let is_rewritten = |service: &Service| sight::address(service).is_some_and(|ip| ip.starts_with(PEER_NET));
-    let watcher = lab.block_on(Watcher::open(space.services(), is_rewritten))?;
-    let watching = lab.runtime().spawn(watcher.follow(count, ALL));
+    let watcher = lab.block_on(Watcher::open(space.services()))?;
+    let watching = lab.runtime().spawn(watcher.follow(statuses.len(), ALL));
     let began = wall_nanos();
     lab.block_on(send(&api, patches))?;
     let seen = lab.block_on(watching)??;
@@ -42,7 +44,7 @@ pub(crate) fn rewrite(space: &Space<'_>, count: usize) -> Result<Round> {
 /// Takes every status and the ledger away: the Services wait as at first.
 pub(crate) fn wipe(space: &Space<'_>) -> Result<()> {
     let lab = &space.keryx.lab;
-    let patches = statuses(space, |_| json!({ "loadBalancer": null, "conditions": null }))?;
+    let patches = patches(space, |_| json!({ "loadBalancer": null, "conditions": null }))?;
     lab.block_on(send(&space.services(), patches))?;
     let ledger: Api<ConfigMap> = Api::namespaced(lab.client(), NAMESPACE);
     let blocks = ListParams::default().labels("keryx.dev/component=ledger");
@@ -51,13 +53,17 @@ pub(crate) fn wipe(space: &Space<'_>) -> Result<()> {
 }
 
 /// A patch for each Service, of its present version.
-fn statuses(space: &Space<'_>, status: impl Fn(&Service) -> Value) -> Result<Vec<(String, Value)>> {
-    let list = space.keryx.lab.block_on(space.services().list(&ListParams::default()))?;
-    let patch = |service: &Service| {
-        let version = service.resource_version();
-        (service.name_any(), json!({ "metadata": { "resourceVersion": version }, "status": status(service) }))
+fn patches(space: &Space<'_>, status: impl Fn(&str) -> Value) -> Result<Vec<(String, Value)>> {
+    let patch = |service: Service| {
+        let (name, version) = (service.name_any(), service.resource_version());
+        let patch = json!({ "metadata": { "resourceVersion": version }, "status": status(&name) });
+        (name, patch)
     };
-    Ok(list.iter().map(patch).collect())
+    Ok(list(space)?.into_iter().map(patch).collect())
+}
+
+fn list(space: &Space<'_>) -> Result<Vec<Service>> {
+    Ok(space.keryx.lab.block_on(space.services().list(&ListParams::default()))?.items)
 }
 
 async fn send(api: &Api<Service>, patches: Vec<(String, Value)>) -> Result<()> {

@@ -5,15 +5,12 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use k8s_openapi::api::core::v1::Service;
 use keryx_lab::capture::wall_nanos;
-use keryx_lab::{Request, Requests, Usage};
-use keryx_tests::app::{load_balancer, service};
+use keryx_lab::{Request, Requests, Signal, Usage};
 use keryx_tests::controller::writes;
 use keryx_tests::{Controller, Keryx, Space, wait};
-use serde_json::Value;
 
-use crate::sight::{self, Sights, Watcher};
+use crate::sight::{Sights, Watcher};
 
 /// Longest wait for all Services.
 pub(crate) const ALL: Duration = Duration::from_secs(900);
@@ -83,8 +80,7 @@ fn seconds(from: u64, to: Option<&u64>) -> f64 {
 /// A controller starts while all Services wait.
 pub(crate) fn assign(space: &Space<'_>, count: usize) -> Result<(Round, Controller)> {
     let lab = &space.keryx.lab;
-    let has_address = |service: &Service| sight::address(service).is_some();
-    let watcher = lab.block_on(Watcher::open(space.services(), has_address))?;
+    let watcher = lab.block_on(Watcher::open(space.services()))?;
     let watching = lab.runtime().spawn(watcher.follow(count, ALL));
     let requests = lab.requests()?;
     let began = wall_nanos();
@@ -144,29 +140,22 @@ pub(crate) struct HandOver {
 }
 
 /// Stops `first` cleanly; another goes on.
-pub(crate) fn hand_over(space: &Space<'_>, first: &Controller) -> Result<HandOver> {
-    const NEXT: &str = "next";
-    let lab = &space.keryx.lab;
-    let second = space.keryx.run_controller(1)?;
+pub(crate) fn hand_over(keryx: &Keryx, first: &Controller) -> Result<HandOver> {
+    let second = keryx.run_controller(1)?;
     second.wait_ready()?;
-    let mut spec = load_balancer();
-    spec["selector"] = Value::Null;
-    let next = service(NEXT, "", 80, spec);
-    let is_next = |service: &Service| {
-        service.metadata.name.as_deref() == Some(NEXT) && sight::address(service).is_some()
-    };
-    let watcher = lab.block_on(Watcher::open(space.services(), is_next))?;
-    let watching = lab.runtime().spawn(watcher.follow(1, ALL));
-    let requests = lab.requests()?;
+    let space = Space::new(keryx, "scale-next")?;
+    let watcher = keryx.lab.block_on(Watcher::open(space.services()))?;
+    let watching = keryx.lab.runtime().spawn(watcher.follow(1, ALL));
+    let requests = keryx.lab.requests()?;
     let began = wall_nanos();
-    first.process.signal(keryx_lab::Signal::SIGTERM)?;
-    space.apply(next)?;
-    let seen = lab.block_on(watching)?.with_context(|| second.log_tail())?;
+    first.process.signal(Signal::SIGTERM)?;
+    space.create_crowd(1)?;
+    let seen = keryx.lab.block_on(watching)?.with_context(|| second.log_tail())?;
     thread::sleep(SETTLE);
     let mut written = writes(requests.so_far()?);
     let blocks = written.iter().filter(|request| request.resource == "configmaps").count();
     ensure!(blocks <= 1, "the ledger was written {blocks} times for one Service");
-    written.retain(|request| request.name != NEXT && request.resource != "configmaps");
+    written.retain(|request| request.namespace != space.name && request.resource != "configmaps");
     Ok(HandOver { seconds_to_next: seconds(began, seen.values().max()), writes: said(written) })
 }
 

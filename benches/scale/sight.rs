@@ -1,4 +1,4 @@
-//! The independent watcher: it has a watch of its own and notes when a Service first shows what is waited for.
+//! The independent watcher: it has a watch of its own and notes when a Service first shows an address.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,27 +11,29 @@ use keryx_lab::capture::wall_nanos;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, ResourceExt as _};
 
-/// When each Service was first seen so, in nanoseconds of `CLOCK_REALTIME`, by name.
+/// When each Service was first seen with an address, in nanoseconds of `CLOCK_REALTIME`, by name.
 pub(crate) type Sights = BTreeMap<String, u64>;
 
 /// A watch that is up.
 pub(crate) struct Watcher {
     events: BoxStream<'static, watcher::Result<Event<Service>>>,
-    looks_so: fn(&Service) -> bool,
     seen: Sights,
 }
 
 impl Watcher {
     /// Opens the watch and takes in what exists already; what changes after the return is seen when it changes.
-    pub(crate) async fn open(api: Api<Service>, looks_so: fn(&Service) -> bool) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Nothing is listed, or a Service has an address already.
+    pub(crate) async fn open(api: Api<Service>) -> Result<Self> {
         let events = watcher::watcher(api, watcher::Config::default()).boxed();
-        let mut watcher = Self { events, looks_so, seen: Sights::new() };
+        let mut watcher = Self { events, seen: Sights::new() };
         while !watcher.step().await? {}
-        ensure!(watcher.seen.is_empty(), "{} Services look so before the start", watcher.seen.len());
+        ensure!(watcher.seen.is_empty(), "{} Services have an address before the start", watcher.seen.len());
         Ok(watcher)
     }
 
-    /// Follows the watch until `count` Services have been seen so.
+    /// Follows the watch until `count` Services have been seen with an address.
     ///
     /// # Errors
     /// They are not within `limit`, or the watch ends.
@@ -46,7 +48,10 @@ impl Watcher {
             Ok(outcome) => outcome.map(|()| self.seen),
             Err(_) => {
                 let seconds = limit.as_secs();
-                anyhow::bail!("after {seconds} s only {} of {count} Services look so", self.seen.len())
+                anyhow::bail!(
+                    "after {seconds} s only {} of {count} Services have an address",
+                    self.seen.len()
+                )
             }
         }
     }
@@ -58,7 +63,7 @@ impl Watcher {
         let at = wall_nanos();
         match event {
             Event::Apply(service) | Event::InitApply(service) => {
-                if (self.looks_so)(&service) {
+                if has_address(&service) {
                     self.seen.entry(service.name_any()).or_insert(at);
                 }
                 Ok(false)
@@ -69,8 +74,7 @@ impl Watcher {
     }
 }
 
-/// The first address in the status.
-pub(crate) fn address(service: &Service) -> Option<&str> {
-    let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?;
-    ingress.first()?.ip.as_deref()
+fn has_address(service: &Service) -> bool {
+    let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    balancer.is_some_and(|balancer| balancer.ingress.as_ref().is_some_and(|ingress| !ingress.is_empty()))
 }
