@@ -14,6 +14,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("leaders::one_that_is_killed_is_followed_by_the_other_and_no_address_has_two_owners", killed),
 ];
 
+/// Well below the 15 s after which a Lease expires, well above what a busy machine needs.
+const AT_ONCE: std::time::Duration = std::time::Duration::from_secs(8);
+
 fn handed_over(keryx: &Keryx) -> Result<()> {
     let space = Space::new(keryx, "leaders-handed-over")?;
     let first = keryx.run_controller(0)?;
@@ -22,9 +25,12 @@ fn handed_over(keryx: &Keryx) -> Result<()> {
     let second = keryx.run_controller(1)?;
     second.wait_ready()?;
     let requests = keryx.lab.requests()?;
+    let stopped = keryx_tests::wait::now();
     first.stop()?;
     space.apply(service("after", "web", 80, load_balancer()))?;
     space.service_address("after")?;
+    let took = keryx_tests::wait::now().duration_since(stopped);
+    ensure!(took < AT_ONCE, "it took {took:?}: the Lease was not given up but expired");
     let written = writes(requests.so_far()?);
     let expected = |resource: &str, name: &str| match resource {
         "services" => name == "after",
