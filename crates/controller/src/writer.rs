@@ -8,6 +8,7 @@ use keryx_api::gateway_api::{Gateway, GatewayClass, Route, RouteKind};
 use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_api::names;
 use keryx_daemon::connect::brief;
+use keryx_daemon::watch::trimmed;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::ApiResource;
 use kube::runtime::events::{Event, Recorder, Reporter};
@@ -221,7 +222,7 @@ impl Writer {
                 let patch =
                     json!({ "metadata": { "resourceVersion": resource_version, "finalizers": finalizers } });
                 let stored = api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
-                Ok(Some(Stored::Gateway(Box::new(stored))))
+                Ok(Some(Stored::Gateway(Box::new(trimmed(stored)))))
             }
             Step::GatewayStatus(patch) => {
                 let api: Api<Gateway> = Api::namespaced(self.client.clone(), &patch.key.namespace);
@@ -352,15 +353,15 @@ where
     let parameters =
         PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
     if object.meta().resource_version.is_none() {
-        return api.create(&parameters, &object).await;
+        return api.create(&parameters, &object).await.map(trimmed);
     }
     let name = object.meta().name.clone().unwrap_or_default();
-    api.replace(&name, &parameters, &object).await
+    api.replace(&name, &parameters, &object).await.map(trimmed)
 }
 
 async fn patch_status<K>(api: &Api<K>, patch: StatusPatch) -> kube::Result<K>
 where
-    K: DeserializeOwned + Clone + std::fmt::Debug,
+    K: kube::Resource + DeserializeOwned + Clone + std::fmt::Debug,
 {
     let metadata = if patch.resource_version.is_empty() {
         json!({})
@@ -368,7 +369,8 @@ where
         json!({ "resourceVersion": patch.resource_version })
     };
     let body = json!({ "metadata": metadata, "status": patch.status });
-    api.patch_status(&patch.key.name, &PatchParams::default(), &Patch::Merge(&body)).await
+    // The answer is kept as what the watch would tell, which is trimmed as well: an answer is several times its size.
+    api.patch_status(&patch.key.name, &PatchParams::default(), &Patch::Merge(&body)).await.map(trimmed)
 }
 
 #[cfg(test)]
