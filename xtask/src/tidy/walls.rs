@@ -30,8 +30,9 @@ const CLOCKS: &[&str] = &["jiff", "chrono", "time"];
 const RANDOM: &[&str] = &["getrandom", "rand", "fastrand"];
 
 const DECISIONS: &[&str] = &["keryx-ipam", "keryx-pools", "keryx-gateway", "keryx-plan", "keryx-dataplane"];
-const PROTOCOLS: &[&str] = &["keryx-layer2"];
-const SPEAKER_SIDE: &[&str] = &["keryx-plan", "keryx-dataplane", "keryx-layer2", "keryx-netio"];
+const PROTOCOLS: &[&str] = &["keryx-layer2", "keryx-membership"];
+const SPEAKER_SIDE: &[&str] = 
+    &["keryx-plan", "keryx-dataplane", "keryx-layer2", "keryx-membership", "keryx-netio"];
 const CONTROLLER_SIDE: &[&str] = &["keryx-ipam", "keryx-pools", "keryx-gateway"];
 const PROGRAMS: &[&str] = &["keryx-controller", "keryx-speaker", "keryx-cli", "keryx-daemon"];
 const API: &[&str] = &["keryx-api"];
@@ -57,6 +58,14 @@ pub const WALLS: &[Wall] = &[
         name: "keryx-layer2",
         only: Some(&["etherparse", "ipnet", "pnet_base", "pnet_packet", "thiserror", "tracing"]),
         never: PURE,
+        why: PURE_WHY,
+    },
+    Wall {
+        name: "keryx-membership",
+        only: Some(&["foca", "ipnet", "rand", "ring", "thiserror", "tracing"]),
+        // foca needs a random number generator as a parameter, and ring reaches libc for the processor's features;
+        // neither opens a source of chance here.
+        never: &[ASYNC, KUBERNETES, CLIENT, SOCKETS, CLOCKS],
         why: PURE_WHY,
     },
     Wall {
