@@ -9,7 +9,10 @@ use keryx_tests::{Keryx, Space};
 use crate::Test;
 
 pub(crate) const TESTS: &[Test] = &[
-    ("leaders::one_that_is_stopped_leaves_the_next_service_to_the_other_at_once", handed_over),
+    (
+        "leaders::one_that_is_stopped_leaves_the_next_service_to_the_other_at_once_and_200_owners_as_they_are",
+        handed_over,
+    ),
     ("leaders::one_that_was_frozen_past_its_lease_writes_nothing_of_what_it_thought_before", frozen),
     ("leaders::one_that_is_killed_is_followed_by_the_other_and_no_address_has_two_owners", killed),
 ];
@@ -17,13 +20,20 @@ pub(crate) const TESTS: &[Test] = &[
 /// Well below the 15 s after which a Lease expires, well above what a busy machine needs.
 const AT_ONCE: std::time::Duration = std::time::Duration::from_secs(8);
 
+/// Whose hand-over costs no write.
+const OWNERS: u32 = 200;
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
+
 fn handed_over(keryx: &Keryx) -> Result<()> {
     let space = Space::new(keryx, "leaders-handed-over")?;
     let first = keryx.run_controller(0)?;
     space.apply(service("before", "web", 80, load_balancer()))?;
     space.service_address("before")?;
+    space.create_crowd(OWNERS)?;
+    let before = space.crowd_addresses(OWNERS, LIMIT)?;
     let second = keryx.run_controller(1)?;
     second.wait_ready()?;
+    keryx.wait_at_rest()?;
     let requests = keryx.lab.requests()?;
     let stopped = keryx_tests::wait::now();
     first.stop()?;
@@ -38,6 +48,8 @@ fn handed_over(keryx: &Keryx) -> Result<()> {
         _ => false,
     };
     ensure!(written.iter().all(|request| expected(&request.resource, &request.name)), "{written:#?}");
+    let after = space.crowd_addresses(OWNERS, LIMIT)?;
+    ensure!(before.iter().all(|(name, address)| after.get(name) == Some(address)), "an address has changed");
     Ok(())
 }
 

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use anyhow::{Result, ensure};
-use keryx_tests::app::{gateway, load_balancer, service};
-use keryx_tests::keryx::NAMESPACE;
+use keryx_tests::app::{annotated, gateway, load_balancer, service};
+use keryx_tests::pool::{Pool, serving};
 use keryx_tests::{Keryx, Space};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Test;
 
@@ -19,68 +19,6 @@ pub(crate) const TESTS: &[Test] = &[
     ("pool::that_overlaps_an_earlier_one_says_so_and_no_address_is_given_twice", overlaps),
     ("pool::is_asked_for_by_name_by_a_service_and_by_a_gateway", by_name),
 ];
-
-/// An IPAddressPool that goes with this value.
-struct Pool<'a> {
-    keryx: &'a Keryx,
-    name: String,
-}
-
-impl<'a> Pool<'a> {
-    fn apply(keryx: &'a Keryx, name: &str, spec: Value) -> Result<Self> {
-        let object = json!({
-            "apiVersion": "keryx.dev/v1alpha1", "kind": "IPAddressPool",
-            "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec,
-        });
-        keryx.lab.apply(&object.to_string())?;
-        Ok(Self { keryx, name: name.to_owned() })
-    }
-
-    /// As [`Pool::apply`], and waits until the controller has seen it and gives from it.
-    fn in_force(keryx: &'a Keryx, name: &str, spec: Value) -> Result<Self> {
-        let pool = Self::apply(keryx, name, spec)?;
-        let space = Space::existing(keryx, NAMESPACE);
-        space.wait_for("ipaddresspool", name, "a status of its generation", |object| {
-            let seen = object.pointer("/status/observedGeneration")?;
-            (seen == object.pointer("/metadata/generation")?).then_some(())
-        })?;
-        pool.condition("Ready", "True")?;
-        Ok(pool)
-    }
-
-    /// Waits until the status has this at `path`.
-    fn shows(&self, path: &str, wanted: &Value) -> Result<()> {
-        let space = Space::existing(self.keryx, NAMESPACE);
-        let what = format!("{path} to be {wanted}");
-        space.wait_for("ipaddresspool", &self.name, &what, |pool| {
-            (pool.pointer(&format!("/status{path}"))? == wanted).then_some(())
-        })
-    }
-
-    fn condition(&self, type_: &str, status: &str) -> Result<(String, String)> {
-        let space = Space::existing(self.keryx, NAMESPACE);
-        space.condition(("ipaddresspool", &self.name), "/status/conditions", (type_, status))
-    }
-}
-
-impl Drop for Pool<'_> {
-    fn drop(&mut self) {
-        // The lab goes in any case; a failure here must not hide the test's own.
-        let _ignored = self.keryx.lab.kubectl(&["-n", NAMESPACE, "delete", "ipaddresspool", &self.name]);
-    }
-}
-
-/// A pool of these addresses for one namespace alone.
-fn serving(namespace: &str, addresses: &[&str]) -> Value {
-    json!({ "addresses": addresses, "serviceAllocation": { "priority": 1, "namespaces": [namespace] } })
-}
-
-/// A Service of ours with these annotations.
-fn annotated(name: &str, annotations: Value) -> Value {
-    let mut object = service(name, "web", 80, load_balancer());
-    object["metadata"]["annotations"] = annotations;
-    object
-}
 
 fn address(text: &str) -> IpAddr {
     text.parse().expect("the test writes addresses")

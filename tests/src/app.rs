@@ -54,6 +54,13 @@ pub fn service(name: &str, app: &str, port: u16, spec: Value) -> Value {
     object
 }
 
+/// A Service of ours in front of the app `web`, with these annotations.
+pub fn annotated(name: &str, annotations: Value) -> Value {
+    let mut object = service(name, "web", 80, load_balancer());
+    object["metadata"]["annotations"] = annotations;
+    object
+}
+
 /// The spec that makes a Service ours.
 pub fn load_balancer() -> Value {
     json!({

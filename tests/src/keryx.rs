@@ -91,11 +91,20 @@ impl Keryx {
     /// # Errors
     /// It fails; the text is what it said.
     pub fn cli(&self, args: &[&str]) -> Result<String> {
-        let mut command: Command = self.lab.control_plane().command(program("keryx")?);
-        let output = command.arg("--kubeconfig").arg(self.lab.kubeconfig()).args(args).output()?;
+        let output = self.cli_command(args)?.output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "keryx {} failed: {}", args.join(" "), said.trim());
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// `keryx` with these arguments, as a user with all rights, not started yet.
+    ///
+    /// # Errors
+    /// It is not built.
+    pub fn cli_command(&self, args: &[&str]) -> Result<Command> {
+        let mut command: Command = self.lab.control_plane().command(program("keryx")?);
+        command.arg("--kubeconfig").arg(self.lab.kubeconfig()).args(args);
+        Ok(command)
     }
 
     /// Deletes the controller's Pod without grace and waits until a new one is ready.

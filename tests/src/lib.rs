@@ -5,6 +5,7 @@ pub mod client;
 pub mod controller;
 pub mod crowd;
 pub mod keryx;
+pub mod pool;
 pub mod space;
 pub mod wait;
 

@@ -5,6 +5,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use k8s_openapi::api::core::v1::Service;
+
+use crate::names::CONDITION_ASSIGNED;
+
 /// Addresses of one Service, the pools they come from, and the key by which others may share them. Text form:
 /// `192.0.2.10 2001:db8::10 from pool NAME`, with several pools separated by a space; then, if there is a sharing key,
 /// ` shared by key KEY` to the end of the text.
@@ -41,6 +45,16 @@ impl fmt::Display for Assigned {
             Some(key) => write!(f, "{SHARED_BY_KEY}{key}"),
             None => Ok(()),
         }
+    }
+}
+
+impl Assigned {
+    /// What the status of `service` says; `None` without the condition, where it says no, and where its message is none of
+    /// Keryx'.
+    pub fn read(service: &Service) -> Option<Self> {
+        let mut conditions = service.status.as_ref()?.conditions.as_deref()?.iter();
+        let mark = conditions.find(|condition| condition.type_ == CONDITION_ASSIGNED)?;
+        (mark.status == "True").then(|| mark.message.parse().ok())?
     }
 }
 

@@ -44,8 +44,12 @@ pub(crate) enum Command {
 pub(crate) struct CheckArgs {
     /// YAML file with the address ConfigMap and IPAddressPools as they are to be, '-' for standard input; others in it are
     /// passed over
-    #[arg(short, long = "filename", value_name = "FILE", required = true)]
+    #[arg(short, long = "filename", value_name = "FILE", required_unless_present = "deleted_pools")]
     pub(crate) files: Vec<PathBuf>,
+
+    /// Name of an IPAddressPool that is to be deleted; repeat for several
+    #[arg(long = "delete-pool", value_name = "NAME", conflicts_with = "offline")]
+    pub(crate) deleted_pools: Vec<String>,
 
     /// Look at the files alone, not at a cluster
     #[arg(long)]

@@ -23,7 +23,7 @@ use crate::cluster::{list, list_if_served};
 /// Prints what the edit would do, and says whether nothing is wrong with it.
 pub(crate) async fn check(args: &Args, what: &CheckArgs) -> anyhow::Result<bool> {
     let mut report = Report::default();
-    let mut edit = Edit::default();
+    let mut edit = Edit { deleted: what.deleted_pools.iter().cloned().collect(), ..Edit::default() };
     for file in &what.files {
         let place = what.ranges.place(&args.keryx_namespace);
         take_in(&read(file)?, &args.keryx_namespace, place, &mut edit, &mut report)

@@ -1,7 +1,7 @@
 //! The ledger's ConfigMaps: read whole when leadership is gained, then written with the resourceVersion that is held
 //! here. Any refusal or unknown outcome means that this view may be stale, and the caller starts over from a fresh read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -74,6 +74,14 @@ impl Ledger {
         let number = |version: Option<&str>| version.and_then(|version| version.parse::<u128>().ok());
         let known = self.versions.get(block.name.as_deref().unwrap_or_default()).map(String::as_str);
         number(block.resource_version.as_deref()) > number(known)
+    }
+
+    /// Whether a full list differs from what this controller knows. One that was taken before an own write created a block
+    /// counts too: then the ledger is read once more than needed.
+    pub(crate) fn lists_news<'a>(&self, blocks: impl Iterator<Item = &'a ObjectMeta> + Clone) -> bool {
+        let listed: BTreeSet<&str> = blocks.clone().filter_map(|block| block.name.as_deref()).collect();
+        blocks.into_iter().any(|block| self.is_news(block))
+            || self.versions.keys().any(|name| !listed.contains(&**name))
     }
 
     /// Writes `changes`, one request per block, all at once. Takes at most 10 seconds.

@@ -37,7 +37,9 @@ impl ServicePolicy {
         }
         match &spec.load_balancer_class {
             Some(class) => *class == self.load_balancer_class,
-            None => self.handle_classless && (ingress(service).is_empty() || mark(service).is_some()),
+            None => {
+                self.handle_classless && (ingress(service).is_empty() || Assigned::read(service).is_some())
+            }
         }
     }
 }
@@ -117,15 +119,6 @@ fn family(name: &str) -> Option<Family> {
     Family::ALL.into_iter().find(|family| family.as_str() == name)
 }
 
-/// The addresses that Keryx gave to `service`, as its mark says; `None` without the mark, or where it says no.
-pub(crate) fn mark(service: &Service) -> Option<Assigned> {
-    let condition = condition(service)?;
-    if condition.status != "True" {
-        return None;
-    }
-    condition.message.parse().ok()
-}
-
 /// The condition by which Keryx speaks about `service`.
 pub(crate) fn condition(service: &Service) -> Option<&Condition> {
     let conditions = service.status.as_ref()?.conditions.as_ref()?;
@@ -198,7 +191,7 @@ fn wanted_ingress(service: &Service, addresses: &[IpAddr]) -> Vec<LoadBalancerIn
 
 /// What stands in the ingress and is not ours by the mark.
 fn foreign_ingress(service: &Service) -> Vec<LoadBalancerIngress> {
-    let marked = mark(service).map(|assigned| assigned.addresses).unwrap_or_default();
+    let marked = Assigned::read(service).map(|assigned| assigned.addresses).unwrap_or_default();
     let marked: Vec<String> = marked.iter().map(ToString::to_string).collect();
     let is_ours = |entry: &LoadBalancerIngress| entry.ip.as_ref().is_some_and(|ip| marked.contains(ip));
     ingress(service).into_iter().filter(|entry| !is_ours(entry)).collect()

@@ -122,11 +122,11 @@ fn note(
     change: Change<PartialObjectMeta<CustomResourceDefinition>>,
 ) -> bool {
     let (apply, delete) = match change {
-        Change::Apply(crd) => (vec![*crd], Vec::new()),
-        Change::Delete(crd) => (Vec::new(), vec![*crd]),
+        Change::Apply(crd) => (vec![crd], Vec::new()),
+        Change::Delete(crd) => (Vec::new(), vec![crd]),
         Change::Reset(all) => {
             bundle_versions.clear();
-            let ours = all.into_iter().filter(discovery::concerns);
+            let ours = all.into_iter().filter(|crd| discovery::concerns(crd));
             bundle_versions.extend(ours.map(|crd| (crd.name_any(), discovery::bundle_version(&crd))));
             return true;
         }
@@ -204,7 +204,7 @@ impl Kinds {
         wrap: impl Fn(Change<K>) -> Input + Send + 'static,
         api: impl FnOnce(Client) -> Api<K>,
     ) where
-        K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+        K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
     {
         if let Some(running) = self.running.remove(kind) {
             running.abort();

@@ -1,5 +1,6 @@
 //! Carries out what was decided for one subject: its steps in order, each with the resourceVersion it was decided from.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Service};
@@ -90,7 +91,7 @@ pub(crate) struct StatusPatch {
 #[derive(Debug)]
 pub(crate) enum Stored {
     /// A Service.
-    Service(Box<Service>),
+    Service(Arc<Service>),
     /// A Service is gone.
     NoService {
         /// Which.
@@ -99,17 +100,17 @@ pub(crate) enum Stored {
         uid: String,
     },
     /// An exposure.
-    Exposure(Box<ConfigMap>),
+    Exposure(Arc<ConfigMap>),
     /// The exposure of that key is gone.
     NoExposure(Key),
     /// A Gateway.
-    Gateway(Box<Gateway>),
+    Gateway(Arc<Gateway>),
     /// A GatewayClass.
-    Class(Box<GatewayClass>),
+    Class(Arc<GatewayClass>),
     /// An IPAddressPool.
-    Pool(Box<IPAddressPool>),
+    Pool(Arc<IPAddressPool>),
     /// A route.
-    Route(RouteKind, Box<Route>),
+    Route(RouteKind, Arc<Route>),
 }
 
 /// How a subject's writes ended.
@@ -201,16 +202,16 @@ impl Writer {
         match step {
             Step::PutService(service) => {
                 let stored = put(&self.namespaced(&service.metadata.namespace), *service).await?;
-                Ok(Some(Stored::Service(Box::new(stored))))
+                Ok(Some(Stored::Service(Arc::new(stored))))
             }
             Step::ServiceStatus(patch) => {
                 let api: Api<Service> = Api::namespaced(self.client.clone(), &patch.key.namespace);
-                Ok(Some(Stored::Service(Box::new(patch_status(&api, patch).await?))))
+                Ok(Some(Stored::Service(Arc::new(patch_status(&api, patch).await?))))
             }
             Step::DeleteService { key, uid } => self.delete_service(key, uid).await,
             Step::PutExposure(exposure) => {
                 let stored = put(&self.namespaced(&exposure.metadata.namespace), *exposure).await?;
-                Ok(Some(Stored::Exposure(Box::new(stored))))
+                Ok(Some(Stored::Exposure(Arc::new(stored))))
             }
             Step::DeleteExposure(key) => {
                 let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &key.namespace);
@@ -222,25 +223,25 @@ impl Writer {
                 let patch =
                     json!({ "metadata": { "resourceVersion": resource_version, "finalizers": finalizers } });
                 let stored = api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
-                Ok(Some(Stored::Gateway(Box::new(trimmed(stored)))))
+                Ok(Some(Stored::Gateway(Arc::new(trimmed(stored)))))
             }
             Step::GatewayStatus(patch) => {
                 let api: Api<Gateway> = Api::namespaced(self.client.clone(), &patch.key.namespace);
-                Ok(Some(Stored::Gateway(Box::new(patch_status(&api, patch).await?))))
+                Ok(Some(Stored::Gateway(Arc::new(patch_status(&api, patch).await?))))
             }
             Step::ClassStatus(patch) => {
                 let api: Api<GatewayClass> = Api::all(self.client.clone());
-                Ok(Some(Stored::Class(Box::new(patch_status(&api, patch).await?))))
+                Ok(Some(Stored::Class(Arc::new(patch_status(&api, patch).await?))))
             }
             Step::PoolStatus(patch) => {
                 let api: Api<IPAddressPool> = Api::namespaced(self.client.clone(), &patch.key.namespace);
-                Ok(Some(Stored::Pool(Box::new(patch_status(&api, patch).await?))))
+                Ok(Some(Stored::Pool(Arc::new(patch_status(&api, patch).await?))))
             }
             Step::RouteStatus { kind, version, patch } => {
                 let resource: ApiResource = kind.resource(version);
                 let api: Api<Route> =
                     Api::namespaced_with(self.client.clone(), &patch.key.namespace, &resource);
-                Ok(Some(Stored::Route(kind, Box::new(patch_status(&api, patch).await?))))
+                Ok(Some(Stored::Route(kind, Arc::new(patch_status(&api, patch).await?))))
             }
             Step::Notify { about, event } => {
                 self.publish(*about, *event);
@@ -257,7 +258,7 @@ impl Writer {
         let answer = unless_gone(api.delete(&key.name, &parameters).await)?;
         let going =
             answer.and_then(|answer| answer.left()).filter(|service| service.metadata.finalizers.is_some());
-        Ok(Some(going.map_or(Stored::NoService { key, uid }, |service| Stored::Service(Box::new(service)))))
+        Ok(Some(going.map_or(Stored::NoService { key, uid }, |service| Stored::Service(Arc::new(service)))))
     }
 
     fn namespaced<K>(&self, namespace: &Option<String>) -> Api<K>
@@ -408,7 +409,7 @@ mod tests {
         service.metadata.namespace = Some("apps".into());
         service.metadata.name = Some("web".into());
         service.metadata.resource_version = Some("7".into());
-        let stored = [Stored::Service(Box::new(service))];
+        let stored = [Stored::Service(Arc::new(service))];
         let patch = |name: &str, version: &str| {
             let mut step = Step::ServiceStatus(StatusPatch {
                 key: Key::new("apps", name),

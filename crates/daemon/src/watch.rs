@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -19,15 +20,15 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// A watch that has stood this long begins with the first pause again.
 const PAUSE_RESET: Duration = Duration::from_secs(30);
 
-/// What a watch tells of one kind.
+/// What a watch tells of one kind. Objects are counted, so that a reader keeps them without a second copy.
 #[derive(Debug)]
 pub enum Change<K> {
     /// Created or updated.
-    Apply(Box<K>),
+    Apply(Arc<K>),
     /// Deleted. Objects that vanish while a watch is down are told by the next `Reset` alone.
-    Delete(Box<K>),
+    Delete(Arc<K>),
     /// The full list, at the start and after every re-list.
-    Reset(Vec<K>),
+    Reset(Vec<Arc<K>>),
 }
 
 /// Watches `api` until the receiver is gone, and sends each change wrapped by `wrap`. Lists are sent whole, so the
@@ -58,12 +59,12 @@ pub async fn run_stream<K: Resource + Clone, I>(
                 continue;
             }
             Ok(watcher::Event::InitApply(object)) => {
-                list.push(trimmed(object));
+                list.push(Arc::new(trimmed(object)));
                 continue;
             }
             Ok(watcher::Event::InitDone) => Change::Reset(std::mem::take(&mut list)),
-            Ok(watcher::Event::Apply(object)) => Change::Apply(Box::new(trimmed(object))),
-            Ok(watcher::Event::Delete(object)) => Change::Delete(Box::new(object)),
+            Ok(watcher::Event::Apply(object)) => Change::Apply(Arc::new(trimmed(object))),
+            Ok(watcher::Event::Delete(object)) => Change::Delete(Arc::new(object)),
             Err(watcher::Error::WatchError(status)) if status.code == 410 => {
                 debug!("watch expired, listing again");
                 continue;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use keryx_api::Protocol;
 use keryx_api::assigned::Assigned;
-use keryx_api::names::{COMPONENT_ANCHOR, COMPONENT_CLONE, CONDITION_ASSIGNED, LABEL_COMPONENT};
+use keryx_api::names::{COMPONENT_ANCHOR, COMPONENT_CLONE, LABEL_COMPONENT};
 
 use crate::StatusPart;
 
@@ -63,8 +63,11 @@ impl ServiceFacts {
         if spec.type_.as_deref() != Some("LoadBalancer") {
             return None;
         }
-        let (ingress, mark) =
-            if is_generated(service) { Default::default() } else { (ingress(service), mark(service)) };
+        let (ingress, mark) = if is_generated(service) {
+            Default::default()
+        } else {
+            (ingress(service), Assigned::read(service))
+        };
         let (marked, sharing_key) = mark.map_or_else(Default::default, |mark| {
             (BTreeSet::from_iter(mark.addresses), mark.sharing_key.map(String::into_boxed_str))
         });
@@ -102,13 +105,4 @@ fn ingress(service: &Service) -> BTreeSet<IpAddr> {
     let load_balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
     let ingress = load_balancer.and_then(|status| status.ingress.as_deref()).unwrap_or_default();
     ingress.iter().filter_map(|entry| entry.ip.as_deref()?.parse().ok()).collect()
-}
-
-/// What the controller says that it assigned.
-fn mark(service: &Service) -> Option<Assigned> {
-    let conditions = service.status.as_ref()?.conditions.as_deref()?;
-    let mark = conditions
-        .iter()
-        .find(|condition| condition.type_ == CONDITION_ASSIGNED && condition.status == "True");
-    mark?.message.parse().ok()
 }

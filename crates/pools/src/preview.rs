@@ -23,6 +23,8 @@ pub struct Edit {
     pub keys: Option<BTreeMap<String, String>>,
     /// New and changed `IPAddressPool`s; others stay.
     pub objects: Vec<IPAddressPool>,
+    /// Names of `IPAddressPool`s that are deleted. One that is also in `objects` is made anew.
+    pub deleted: BTreeSet<String>,
 }
 
 impl Edit {
@@ -30,7 +32,11 @@ impl Edit {
     fn of(&self, now: &Sources) -> Sources {
         let replaced: BTreeSet<Option<&String>> =
             self.objects.iter().map(|object| object.metadata.name.as_ref()).collect();
+        let deleted = |object: &&IPAddressPool| {
+            object.metadata.name.as_ref().is_some_and(|name| self.deleted.contains(name))
+        };
         let stays = now.objects.iter().filter(|object| !replaced.contains(&object.metadata.name.as_ref()));
+        let stays = stays.filter(|object| !deleted(object));
         Sources {
             keys: self.keys.as_ref().or(now.keys.as_ref()).cloned(),
             objects: stays.chain(&self.objects).cloned().collect(),
@@ -73,6 +79,11 @@ pub enum Finding {
     Notice(Notice),
     /// A pool would have addresses of another.
     Overlap(Overlap),
+    /// A pool that is to be deleted does not exist.
+    NoSuchPool {
+        /// Its name.
+        name: String,
+    },
     /// A pool would go.
     PoolGone {
         /// Its name.
@@ -97,7 +108,10 @@ impl Finding {
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::Key(_) | Self::Pool { .. } | Self::Outside { other: None, .. } => Severity::Error,
+            Self::Key(_)
+            | Self::Pool { .. }
+            | Self::NoSuchPool { .. }
+            | Self::Outside { other: None, .. } => Severity::Error,
             Self::Notice(_) | Self::Overlap(_) | Self::PoolGone { .. } | Self::Outside { .. } => {
                 Severity::Notice
             }
@@ -118,6 +132,9 @@ impl fmt::Display for Finding {
                 "pools {one} and {two} both have {first} to {last}: each address is given only once, by the pool that is \
                  asked first"
             ),
+            Self::NoSuchPool { name } => {
+                write!(f, "there is no IPAddressPool {name} to delete; `kubectl get kpool -A` lists them")
+            }
             Self::PoolGone { name, held: 0 } => {
                 write!(f, "pool {name} goes; none of its addresses is in use")
             }
@@ -149,6 +166,8 @@ pub fn preview(now: &Sources, edit: &Edit, ledger: &BTreeMap<IpAddr, LedgerEntry
         findings.extend(declared.problems.into_iter().map(Finding::Key));
         findings.extend(declared.notices.into_iter().map(Finding::Notice));
     }
+    let missing = edit.deleted.iter().filter(|name| !now.has_object(name));
+    findings.extend(missing.map(|name| Finding::NoSuchPool { name: name.clone() }));
     let (before, after) = (now.allocator(), next.allocator());
     findings.extend(broken(&before, &after, edit));
     let overlaps = after.overlaps();

@@ -7,7 +7,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use keryx_api::assigned::Assigned;
 use keryx_api::gateway_api::Gateway;
 use keryx_api::ledger::{LedgerOwner, OwnerKind};
-use keryx_api::names;
 
 /// The addresses in the status of one owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,12 +48,7 @@ fn owner(kind: OwnerKind, metadata: &ObjectMeta) -> LedgerOwner {
 
 /// What `service` shows by its condition `keryx.dev/Assigned`; `None` without that mark, or where it says no.
 pub fn by_service(service: &Service) -> Option<Shown> {
-    let conditions = service.status.as_ref()?.conditions.as_ref()?;
-    let mark = conditions.iter().find(|condition| condition.type_ == names::CONDITION_ASSIGNED)?;
-    if mark.status != "True" {
-        return None;
-    }
-    let Assigned { addresses, pools, .. } = mark.message.parse().ok()?;
+    let Assigned { addresses, pools, .. } = Assigned::read(service)?;
     Some(Shown { owner: service_owner(service), addresses, pools })
 }
 

@@ -37,6 +37,11 @@ impl Sources {
         Declared { pools, problems: parsed.problems, notices: parsed.notices }
     }
 
+    /// Whether there is an `IPAddressPool` of this name.
+    pub(crate) fn has_object(&self, name: &str) -> bool {
+        self.objects.iter().any(|object| object.metadata.name.as_deref() == Some(name))
+    }
+
     /// An allocator with these pools and no claims.
     pub fn allocator(&self) -> Allocator {
         let mut allocator = Allocator::default();

@@ -156,9 +156,9 @@ impl Core {
                 match change {
                     Change::Apply(service) => self.index.apply_service(&service),
                     Change::Delete(service) => {
-                        self.index.delete_service(&namespace_of(service.as_ref()), &service.name_any())
+                        self.index.delete_service(&namespace_of(&*service), &service.name_any())
                     }
-                    Change::Reset(all) => self.index.reset_services(&all),
+                    Change::Reset(all) => self.index.reset_services(all.iter().map(|object| &**object)),
                 }
             }
             Input::EndpointSlices(change) => {
@@ -166,9 +166,11 @@ impl Core {
                 match change {
                     Change::Apply(slice) => self.index.apply_endpoint_slice(&slice),
                     Change::Delete(slice) => {
-                        self.index.delete_endpoint_slice(&namespace_of(slice.as_ref()), &slice.name_any());
+                        self.index.delete_endpoint_slice(&namespace_of(&*slice), &slice.name_any());
                     }
-                    Change::Reset(all) => self.index.reset_endpoint_slices(&all),
+                    Change::Reset(all) => {
+                        self.index.reset_endpoint_slices(all.iter().map(|object| &**object))
+                    }
                 }
             }
             Input::Nodes(change) => self.apply_nodes(change),
@@ -177,9 +179,9 @@ impl Core {
                 match change {
                     Change::Apply(pod) => self.index.apply_speaker_pod(&pod),
                     Change::Delete(pod) => {
-                        self.index.delete_speaker_pod(&namespace_of(pod.as_ref()), &pod.name_any())
+                        self.index.delete_speaker_pod(&namespace_of(&*pod), &pod.name_any())
                     }
-                    Change::Reset(all) => self.index.reset_speaker_pods(&all),
+                    Change::Reset(all) => self.index.reset_speaker_pods(all.iter().map(|object| &**object)),
                 }
             }
             Input::Exposures(change) => self.apply_exposures(change),
@@ -196,7 +198,7 @@ impl Core {
             Change::Delete(node) => self.index.delete_node(&node.name_any()),
             Change::Reset(all) => {
                 all.iter().for_each(|node| self.note_own_addresses(node));
-                self.index.reset_nodes(&all);
+                self.index.reset_nodes(all.iter().map(|object| &**object));
             }
         }
     }

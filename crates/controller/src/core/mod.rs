@@ -305,7 +305,7 @@ impl Core {
         let Some(ledger) = &self.ledger else { return };
         let is_news = match change {
             Change::Apply(block) | Change::Delete(block) => ledger.is_news(&block.metadata),
-            Change::Reset(blocks) => blocks.iter().any(|block| ledger.is_news(&block.metadata)),
+            Change::Reset(blocks) => ledger.lists_news(blocks.iter().map(|block| &block.metadata)),
         };
         if is_news {
             warn!("the ledger was changed by somebody else; reading it again");

@@ -1,6 +1,7 @@
 //! Where addresses come from: the ConfigMap and the IPAddressPools, handed to the allocator, and what is said about them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -24,7 +25,7 @@ const STATUS_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Pools {
     /// The ConfigMap with the address ranges.
-    ranges: Option<ConfigMap>,
+    ranges: Option<Arc<ConfigMap>>,
     /// What it says.
     parsed: configmap::Parsed,
     /// Whether a status may be out of date.
@@ -55,7 +56,7 @@ impl Core {
     pub(super) fn apply_ranges(&mut self, change: Change<ConfigMap>) {
         self.synced("ranges", &change);
         self.pools.ranges = match change {
-            Change::Apply(object) => Some(*object),
+            Change::Apply(object) => Some(object),
             Change::Delete(_) => None,
             Change::Reset(mut list) => list.pop(),
         };
@@ -74,7 +75,7 @@ impl Core {
     pub(super) fn say_problems(&self) {
         let configmap::Parsed { problems, notices, .. } = &self.pools.parsed;
         self.metrics.configmap_problems.set(i64::try_from(problems.len()).unwrap_or(i64::MAX));
-        let Some(object) = &self.pools.ranges else { return };
+        let Some(object) = self.pools.ranges.as_deref() else { return };
         let mut steps = Vec::new();
         for problem in problems {
             warn!(key = problem.key, "{problem}");

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use keryx_api::assigned::Assigned;
 use keryx_api::gateway_api::Gateway;
 use keryx_api::ledger::LedgerEntry;
 use keryx_daemon::connect::brief;
@@ -21,7 +23,6 @@ use super::{Core, RETRY, notice};
 use crate::clock;
 use crate::index::{Key, Listing, Store};
 use crate::ledger::Ledger;
-use crate::services;
 
 /// Longest wait for all that is read.
 const READ_LIMIT: Duration = Duration::from_secs(30);
@@ -108,7 +109,7 @@ impl Core {
         let key = Key::of(&gateway.metadata);
         let generated = self.index.references.generated_for(&key);
         let services = generated.filter_map(|key| self.index.services.find(key));
-        let mark = services.filter_map(|service| services::mark(service)).next();
+        let mark = services.filter_map(|service| Assigned::read(service)).next();
         mark.map(|mark| (mark.pools, mark.sharing_key.is_some())).unwrap_or_default()
     }
 
@@ -117,7 +118,7 @@ impl Core {
         for (_, service) in self.index.services.iter() {
             if self.settings.services.serves(service)
                 && !crate::index::is_generated(service)
-                && let Some(mark) = services::mark(service)
+                && let Some(mark) = Assigned::read(service)
             {
                 let owner = service_owner(service);
                 let is_shared = mark.sharing_key.is_some();
@@ -149,7 +150,7 @@ where
     let mut parameters = ListParams::default().limit(PAGE);
     loop {
         let page = api.list(&parameters).await?;
-        page.items.into_iter().for_each(|object| listing.note(trimmed(object), known));
+        page.items.into_iter().for_each(|object| listing.note(Arc::new(trimmed(object)), known));
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => parameters = parameters.continue_token(&token),
             None => return Ok(listing),

@@ -128,17 +128,14 @@ impl Index {
     pub(crate) fn stored(&mut self, stored: Stored) {
         match stored {
             Stored::Service(object) => {
-                self.services
-                    .note_written(*object)
-                    .into_iter()
-                    .for_each(|changed| self.mark_service(changed));
+                self.services.note_written(object).into_iter().for_each(|changed| self.mark_service(changed));
             }
             Stored::NoService { key, uid } => {
                 let changed = self.services.note_deleted(&key, Some(&uid));
                 changed.into_iter().for_each(|changed| self.mark_service(changed));
             }
             Stored::Exposure(object) => {
-                let changed = self.exposures.note_written(*object);
+                let changed = self.exposures.note_written(object);
                 changed.into_iter().for_each(|changed| self.mark_exposure(changed));
             }
             Stored::NoExposure(key) => {
@@ -147,19 +144,16 @@ impl Index {
                 changed.into_iter().for_each(|changed| self.mark_exposure(changed));
             }
             Stored::Gateway(object) => {
-                self.gateways
-                    .note_written(*object)
-                    .into_iter()
-                    .for_each(|changed| self.mark_gateway(changed));
+                self.gateways.note_written(object).into_iter().for_each(|changed| self.mark_gateway(changed));
             }
             Stored::Pool(object) => {
-                self.address_pools.note_written(*object);
+                self.address_pools.note_written(object);
             }
             Stored::Class(object) => {
-                self.classes.note_written(*object).into_iter().for_each(|changed| self.mark_class(changed));
+                self.classes.note_written(object).into_iter().for_each(|changed| self.mark_class(changed));
             }
             Stored::Route(kind, object) => {
-                let changed = self.routes_mut(kind).note_written(*object);
+                let changed = self.routes_mut(kind).note_written(object);
                 changed.into_iter().for_each(|changed| self.mark_route(kind, changed));
             }
         }
@@ -287,7 +281,7 @@ impl Index {
 /// Applies a change to its store.
 fn changes<K: kube::Resource + Clone>(store: &mut Store<K>, change: Change<K>) -> Vec<Changed<K>> {
     match change {
-        Change::Apply(object) => store.apply(*object).into_iter().collect(),
+        Change::Apply(object) => store.apply(object).into_iter().collect(),
         Change::Delete(object) => store.delete(&object).into_iter().collect(),
         Change::Reset(list) => store.reset(list),
     }

@@ -30,7 +30,7 @@ impl<K> Default for Store<K> {
     }
 }
 
-impl<K: Resource + Clone> Store<K> {
+impl<K: Resource> Store<K> {
     /// The object, if it exists.
     pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&Arc<K>> {
         self.objects.get(&Key::new(namespace, name))
@@ -56,17 +56,18 @@ impl<K: Resource + Clone> Store<K> {
     }
 
     /// Takes in what the watch tells; `None` if it is not newer than what is here, or gone since.
-    pub(crate) fn apply(&mut self, object: K) -> Option<Changed<K>> {
-        let changed = self.note_written(object.clone());
-        self.horizon = self.horizon.max(version(&object).unwrap_or_default());
+    pub(crate) fn apply(&mut self, object: Arc<K>) -> Option<Changed<K>> {
+        let seen = version(&*object).unwrap_or_default();
+        let changed = self.note_written(object);
+        self.horizon = self.horizon.max(seen);
         changed
     }
 
     /// Takes in the answer to an own write. The watch may have told more meanwhile, even that the object is gone: then
     /// `None`.
-    pub(crate) fn note_written(&mut self, object: K) -> Option<Changed<K>> {
+    pub(crate) fn note_written(&mut self, object: Arc<K>) -> Option<Changed<K>> {
         let key = Key::of(object.meta());
-        let is_news = match (self.objects.get(&key), version(&object)) {
+        let is_news = match (self.objects.get(&key), version(&*object)) {
             (Some(here), incoming) => is_newer(incoming, version(here.as_ref())),
             (None, Some(incoming)) => incoming > self.horizon,
             (None, None) => true,
@@ -90,7 +91,7 @@ impl<K: Resource + Clone> Store<K> {
     }
 
     /// Replaces everything by a full list; what the list lacks is gone.
-    pub(crate) fn reset(&mut self, list: Vec<K>) -> Vec<Changed<K>> {
+    pub(crate) fn reset(&mut self, list: Vec<Arc<K>>) -> Vec<Changed<K>> {
         let mut listing = Listing::default();
         list.into_iter().for_each(|object| listing.note(object, self));
         self.replace(listing)
@@ -117,8 +118,7 @@ impl<K: Resource + Clone> Store<K> {
         here.is_some_and(|here| !is_newer(version(object), version(here.as_ref())))
     }
 
-    fn insert(&mut self, key: Key, object: K) -> Changed<K> {
-        let new = Arc::new(object);
+    fn insert(&mut self, key: Key, new: Arc<K>) -> Changed<K> {
         let old = self.objects.insert(key.clone(), Arc::clone(&new));
         Changed { key, old, new: Some(new) }
     }
@@ -127,7 +127,7 @@ impl<K: Resource + Clone> Store<K> {
 /// A full list, reduced to what a store lacks: a second copy of every object would double the memory in use.
 pub(crate) struct Listing<K> {
     keys: BTreeSet<Key>,
-    news: Vec<K>,
+    news: Vec<Arc<K>>,
     newest: u128,
 }
 
@@ -137,11 +137,11 @@ impl<K> Default for Listing<K> {
     }
 }
 
-impl<K: Resource + Clone> Listing<K> {
+impl<K: Resource> Listing<K> {
     /// Takes in one object of the list.
-    pub(crate) fn note(&mut self, object: K, known: &Store<K>) {
+    pub(crate) fn note(&mut self, object: Arc<K>, known: &Store<K>) {
         self.keys.insert(Key::of(object.meta()));
-        self.newest = self.newest.max(version(&object).unwrap_or_default());
+        self.newest = self.newest.max(version(&*object).unwrap_or_default());
         if !known.has(&object) {
             self.news.push(object);
         }
@@ -167,13 +167,13 @@ mod tests {
 
     use super::*;
 
-    fn object(name: &str, uid: &str, version: &str) -> ConfigMap {
+    fn object(name: &str, uid: &str, version: &str) -> Arc<ConfigMap> {
         let mut object = ConfigMap::default();
         object.metadata.namespace = Some("ns".into());
         object.metadata.name = Some(name.into());
         object.metadata.uid = Some(uid.into());
         object.metadata.resource_version = Some(version.into());
-        object
+        Arc::new(object)
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn what_else_is_to_be_known_stands_beside_the_mark_and_goes_when_it_is_over() {
     let noted = Verdict::Assigned { assigned: mark, notes: vec![note] };
     let with_note = stored(service(None), status(&service(None), &noted, &now()).unwrap());
     assert!(status(&with_note, &noted, &now()).is_none());
-    assert!(super::mark(&with_note).is_some());
+    assert!(Assigned::read(&with_note).is_some());
     let after = status(&with_note, &assigned(), &now()).unwrap();
     assert_eq!(after["conditions"].as_array().map(Vec::len), Some(1));
 }
@@ -157,7 +157,7 @@ fn the_status_says_address_mode_and_mark_and_is_written_once() {
     assert_eq!(written["loadBalancer"]["ingress"][0]["ip"], "192.0.2.10");
     assert_eq!(written["loadBalancer"]["ingress"][0]["ipMode"], "VIP");
     let after = stored(service(None), written);
-    assert_eq!(mark(&after).unwrap().to_string(), "192.0.2.10 from pool range-global");
+    assert_eq!(Assigned::read(&after).unwrap().to_string(), "192.0.2.10 from pool range-global");
     assert!(status(&after, &assigned(), &now()).is_none());
 }
 
@@ -171,7 +171,7 @@ fn a_refusal_says_why_and_takes_no_foreign_condition_away() {
     let conditions = after.status.as_ref().unwrap().conditions.as_ref().unwrap();
     assert_eq!(conditions[0], foreign[0]);
     assert_eq!((conditions[1].status.as_str(), conditions[1].reason.as_str()), ("False", "PoolExhausted"));
-    assert!(mark(&after).is_none());
+    assert!(Assigned::read(&after).is_none());
 }
 
 #[test]

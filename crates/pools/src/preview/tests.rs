@@ -46,6 +46,7 @@ fn an_edit_that_only_adds_has_no_findings() {
     let edit = Edit {
         keys: keys(&[("range-global", "192.0.2.1-192.0.2.19")]),
         objects: vec![object("edge", json!(["198.51.100.1"]))],
+        ..Edit::default()
     };
     assert_eq!(lines(&now, &edit, &held(&[("192.0.2.1", "range-global")])), Vec::<String>::new());
 }
@@ -62,6 +63,7 @@ fn wrong_keys_hidden_keys_and_wrong_pools_are_said() {
             object("edge", json!(["203.0.113.1", "203.0.113.x"])),
             object("cidr-global", json!(["203.0.113.9"])),
         ],
+        ..Edit::default()
     };
     let found = lines(&Sources::default(), &edit, &BTreeMap::new());
     let beginnings = [
@@ -84,6 +86,7 @@ fn addresses_that_would_fall_outside_are_named_with_their_owners() {
     let edit = Edit {
         keys: keys(&[("range-global", "192.0.2.1-192.0.2.4")]),
         objects: vec![object("edge", json!(["198.51.100.9"]))],
+        ..Edit::default()
     };
     let ledger = held(&[
         ("192.0.2.4", "range-global"),
@@ -107,7 +110,7 @@ fn addresses_that_would_fall_outside_are_named_with_their_owners() {
 #[test]
 fn an_address_that_rests_is_nobodys_and_no_finding() {
     let now = Sources { keys: None, objects: vec![object("edge", json!(["198.51.100.1-198.51.100.9"]))] };
-    let edit = Edit { keys: None, objects: vec![object("edge", json!(["198.51.100.9"]))] };
+    let edit = Edit { objects: vec![object("edge", json!(["198.51.100.9"]))], ..Edit::default() };
     let mut ledger = held(&[("198.51.100.1", "edge")]);
     for entry in ledger.values_mut() {
         entry.released_at = serde_json::from_value(json!("2026-08-01T10:00:00Z")).unwrap();
@@ -118,7 +121,7 @@ fn an_address_that_rests_is_nobodys_and_no_finding() {
 #[test]
 fn a_renamed_key_is_a_pool_that_goes_and_addresses_that_another_has() {
     let now = Sources { keys: keys(&[("cidr-global", "192.0.2.0/28")]), objects: Vec::new() };
-    let edit = Edit { keys: keys(&[("range-global", "192.0.2.0/28")]), objects: Vec::new() };
+    let edit = Edit { keys: keys(&[("range-global", "192.0.2.0/28")]), ..Edit::default() };
     assert_eq!(
         lines(&now, &edit, &held(&[("192.0.2.4", "cidr-global")])),
         [
@@ -139,7 +142,7 @@ fn a_pool_of_the_edit_that_overlaps_is_said_and_what_was_so_before_is_not() {
             object("x", json!(["z"])),
         ],
     };
-    let edit = Edit { keys: None, objects: vec![object("c", json!(["192.0.2.1-192.0.2.3"]))] };
+    let edit = Edit { objects: vec![object("c", json!(["192.0.2.1-192.0.2.3"]))], ..Edit::default() };
     assert_eq!(
         lines(&now, &edit, &BTreeMap::new()),
         [
@@ -151,11 +154,34 @@ fn a_pool_of_the_edit_that_overlaps_is_said_and_what_was_so_before_is_not() {
 #[test]
 fn a_key_that_takes_the_name_of_a_pool_elsewhere_is_said() {
     let now = Sources { keys: None, objects: vec![object("range-global", json!(["192.0.2.1"]))] };
-    let edit = Edit { keys: keys(&[("range-global", "198.51.100.1")]), objects: Vec::new() };
+    let edit = Edit { keys: keys(&[("range-global", "198.51.100.1")]), ..Edit::default() };
     let found = lines(&now, &edit, &held(&[("192.0.2.1", "range-global")]));
     assert!(found[0].starts_with("E IPAddressPool range-global: nothing could be given"), "{found:?}");
     assert!(
         found[1].starts_with("E 192.0.2.1, in use by Service apps/s192.0.2.1, would be in no pool"),
         "{found:?}"
+    );
+}
+
+#[test]
+fn a_pool_that_is_deleted_says_what_falls_outside_and_one_that_is_not_there_is_named() {
+    let now = Sources {
+        keys: None,
+        objects: vec![
+            object("edge", json!(["198.51.100.1-198.51.100.2"])),
+            object("spare", json!(["198.51.100.2"])),
+        ],
+    };
+    let edit = Edit { deleted: ["edge", "egde"].map(str::to_owned).into(), ..Edit::default() };
+    assert_eq!(
+        lines(&now, &edit, &held(&[("198.51.100.1", "edge"), ("198.51.100.2", "edge")])),
+        [
+            "E there is no IPAddressPool egde to delete; `kubectl get kpool -A` lists them",
+            "N pool edge goes; addresses of it in use: 2",
+            "E 198.51.100.1, in use by Service apps/s198.51.100.1, would be in no pool any more (it is from edge): it stays \
+             until they go, and then nobody gets it",
+            "N 198.51.100.2, in use by Service apps/s198.51.100.2, would leave pool edge: it stays with them, and pool spare \
+             has it",
+        ]
     );
 }
