@@ -51,3 +51,41 @@ impl Pace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken_at(pace: &mut Pace, now: Instant) -> usize {
+        pace.fill(now);
+        std::iter::from_fn(|| pace.permits().then(|| pace.take(1))).count()
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a virtual clock needs some instant to count from")]
+    fn frames_leave_at_the_pace_and_a_late_wake_up_is_capped() {
+        let start = Instant::now();
+        let after = |micros| start + Duration::from_micros(micros);
+        let mut pace = Pace::new();
+        assert_eq!(taken_at(&mut pace, start), 200);
+        assert_eq!(pace.permits_at(start), after(1000));
+        assert_eq!(taken_at(&mut pace, after(999)), 0);
+        assert_eq!(taken_at(&mut pace, after(1000)), 20);
+        // What is left of a period is not lost.
+        assert_eq!(taken_at(&mut pace, after(2500)), 20);
+        assert_eq!(taken_at(&mut pace, after(3000)), 20);
+        assert_eq!(taken_at(&mut pace, after(60_000_000)), 200);
+        assert_eq!(taken_at(&mut pace, after(60_000_000)), 0);
+        // Time that goes back is no time.
+        assert_eq!(taken_at(&mut pace, start), 0);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a virtual clock needs some instant to count from")]
+    fn an_unused_bucket_delays_nothing() {
+        let start = Instant::now();
+        let pace = Pace::new();
+        assert!(pace.permits());
+        assert_eq!(pace.permits_at(start), start);
+    }
+}

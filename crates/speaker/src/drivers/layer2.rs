@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use keryx_layer2::{Announcer, Config, FamilyCounters, IfIndex, MacAddr, interface};
 use keryx_netio::link::{self, Link, Links};
-use keryx_netio::packet::ArpSocket;
+use keryx_netio::packet::{PacketSocket, Protocol};
 use keryx_plan::Decision;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle as Task, LocalSet};
@@ -122,7 +122,7 @@ async fn due(at: Option<std::time::Instant>) {
 
 /// A socket on an interface, and the task that reads it.
 struct Socket {
-    socket: Rc<ArpSocket>,
+    socket: Rc<PacketSocket>,
     reader: Task<()>,
 }
 
@@ -173,11 +173,7 @@ impl Driver {
     }
 
     /// The IPv4 VIPs to announce, by interface.
-    fn placed(
-        &mut self,
-        orders: &Orders,
-        links: &[interface::Link],
-    ) -> BTreeMap<IfIndex, BTreeSet<IpAddr>> {
+    fn placed(&mut self, orders: &Orders, links: &[interface::Link]) -> BTreeMap<IfIndex, BTreeSet<IpAddr>> {
         let mut wanted: BTreeMap<IfIndex, BTreeSet<IpAddr>> = BTreeMap::new();
         let mut unannounced = BTreeSet::new();
         for (&vip, plan) in &orders.plan.vips {
@@ -210,10 +206,14 @@ impl Driver {
         now: std::time::Instant,
     ) -> anyhow::Result<()> {
         if !self.sockets.contains_key(&index) {
-            let socket = Rc::new(ArpSocket::open(index.0).context("failed to open an ARP socket")?);
+            let socket = Rc::new(
+                PacketSocket::open(index.0, Protocol::Arp, &vips).context("failed to open an ARP socket")?,
+            );
             let reader = tokio::task::spawn_local(read(index, Rc::clone(&socket), self.frames.clone()));
             self.sockets.insert(index, Socket { socket, reader });
             info!(interface = index.0, "answering ARP");
+        } else if let Some(Socket { socket, .. }) = self.sockets.get(&index) {
+            socket.set_addresses(&vips).context("failed to filter ARP")?;
         }
         self.announcer.set_interface(index, mac, now);
         self.announcer.set_vips(index, vips, now)?;
@@ -242,7 +242,7 @@ impl Driver {
 }
 
 /// Hands frames of one interface to the loop.
-async fn read(index: IfIndex, socket: Rc<ArpSocket>, frames: mpsc::Sender<(IfIndex, Vec<u8>)>) {
+async fn read(index: IfIndex, socket: Rc<PacketSocket>, frames: mpsc::Sender<(IfIndex, Vec<u8>)>) {
     let mut buffer = [0; FRAME_MAX];
     loop {
         match socket.recv(&mut buffer).await {
