@@ -160,6 +160,11 @@ impl ConflictWatch {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.conflicts.len().max(self.timers.len())
+    }
+
     /// When to call [`next_quiet`](Self::next_quiet).
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.timers.first().map(|(due, _)| *due)

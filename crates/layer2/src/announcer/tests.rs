@@ -1,7 +1,10 @@
 use super::*;
 use crate::wire::arp::{ArpPacket, Operation};
 
+mod conflicts;
+mod families;
 mod model;
+mod questions;
 
 const NODE: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0x0a]);
 const OTHER_NODE: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0x0b]);
