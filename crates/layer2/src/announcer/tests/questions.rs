@@ -34,10 +34,10 @@ fn pass(announcer: &mut Announcer, start: Instant, until: Duration) -> (Vec<u64>
     loop {
         let elapsed = (now - start).as_millis() as u64;
         sent.extend(frames(announcer).iter().map(|_| elapsed));
-        decided.extend(events(announcer).into_iter().map(|event| match event {
-            Event::Decided { outcome, .. } => (elapsed, outcome),
-            other => panic!("{other:?}"),
-        }));
+        for event in events(announcer) {
+            let Event::Decided { outcome, .. } = event else { panic!("{event:?}") };
+            decided.push((elapsed, outcome));
+        }
         match announcer.poll_timeout() {
             Some(due) if due <= start + until => now = due,
             _ => return (sent, decided),

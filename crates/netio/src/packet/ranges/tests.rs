@@ -12,21 +12,19 @@ fn cover(hosts: &[u8], limit: usize) -> Vec<(u128, u128)> {
 
 #[test]
 fn addresses_in_a_row_are_one_range_and_the_closest_gaps_are_merged_first() {
-    let cases: &[(&str, &[u8], usize, &[(u128, u128)])] = &[
-        ("none", &[], 4, &[]),
-        ("one", &[7], 4, &[(7, 7)]),
-        ("a row", &[3, 1, 2], 4, &[(1, 3)]),
-        ("twice the same", &[3, 3, 3], 4, &[(3, 3)]),
-        ("two", &[1, 3], 4, &[(1, 1), (3, 3)]),
-        ("as many as permitted", &[1, 3, 5, 7], 4, &[(1, 1), (3, 3), (5, 5), (7, 7)]),
-        ("the closest merged", &[10, 20, 22, 40], 3, &[(10, 10), (20, 22), (40, 40)]),
-        ("two merges", &[10, 20, 22, 40], 2, &[(10, 22), (40, 40)]),
-        ("all merged", &[10, 20, 22, 40], 1, &[(10, 40)]),
-        ("no limit below one", &[10, 40], 0, &[(10, 40)]),
-    ];
-    for (name, hosts, limit, expected) in cases {
-        assert_eq!(cover(hosts, *limit), *expected, "{name}");
-    }
+    let covers = |name: &str, hosts: &[u8], limit: usize, expected: &[(u128, u128)]| {
+        assert_eq!(cover(hosts, limit), expected, "{name}");
+    };
+    covers("none", &[], 4, &[]);
+    covers("one", &[7], 4, &[(7, 7)]);
+    covers("a row", &[3, 1, 2], 4, &[(1, 3)]);
+    covers("twice the same", &[3, 3, 3], 4, &[(3, 3)]);
+    covers("two", &[1, 3], 4, &[(1, 1), (3, 3)]);
+    covers("as many as permitted", &[1, 3, 5, 7], 4, &[(1, 1), (3, 3), (5, 5), (7, 7)]);
+    covers("the closest merged", &[10, 20, 22, 40], 3, &[(10, 10), (20, 22), (40, 40)]);
+    covers("two merges", &[10, 20, 22, 40], 2, &[(10, 22), (40, 40)]);
+    covers("all merged", &[10, 20, 22, 40], 1, &[(10, 40)]);
+    covers("no limit below one", &[10, 40], 0, &[(10, 40)]);
 }
 
 #[test]
