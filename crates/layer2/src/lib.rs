@@ -19,7 +19,7 @@
 //! let eth0 = IfIndex(2);
 //! let mut announcer = Announcer::new(Config::default());
 //! announcer.set_interface(eth0, MacAddr([0x02, 0, 0, 0, 0, 0x0a]), now);
-//! announcer.set_vips(eth0, BTreeSet::from([Ipv4Addr::new(192, 0, 2, 10)]), now)?;
+//! announcer.set_vips(eth0, BTreeSet::from([Ipv4Addr::new(192, 0, 2, 10).into()]), now)?;
 //!
 //! // The first announcement is ready at once: a gratuitous request, then a gratuitous reply.
 //! assert_eq!(announcer.poll_transmit().map(|transmit| transmit.interface), Some(eth0));
@@ -31,9 +31,16 @@
 //! ```
 
 mod announcer;
+mod conflict;
+mod event;
+mod frames;
+mod heard;
 pub mod interface;
+mod probe;
+mod random;
 pub mod wire;
 
-pub use announcer::{Announcer, Config, Counters, Transmit, UnknownInterface};
+pub use announcer::{Announcer, Config, Counters, FamilyCounters, Transmit};
+pub use event::{AskError, Check, Event, Outcome, QuestionId, UnknownInterface};
 pub use interface::IfIndex;
-pub use wire::MacAddr;
+pub use wire::{Frame, MacAddr};

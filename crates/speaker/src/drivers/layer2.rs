@@ -3,15 +3,15 @@
 //! One thread, one loop over [`Event`], one sleep. One reading task per interface only hands frames to the loop.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use keryx_layer2::{Announcer, Config, Counters, IfIndex, MacAddr, interface};
+use keryx_layer2::{Announcer, Config, FamilyCounters, IfIndex, MacAddr, interface};
 use keryx_netio::link::{self, Link, Links};
-use keryx_netio::packet::ArpSocket;
+use keryx_netio::packet::{PacketSocket, Protocol};
 use keryx_plan::Decision;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle as Task, LocalSet};
@@ -82,7 +82,7 @@ async fn run(
         sockets: BTreeMap::new(),
         only,
         unannounced: BTreeSet::new(),
-        counted: Counters::default(),
+        counted: FamilyCounters::default(),
         frames,
         retry_at: None,
         metrics,
@@ -105,7 +105,7 @@ async fn run(
             Event::Orders | Event::Links => {
                 driver.follow(&orders.borrow_and_update().clone(), &links.borrow_and_update().clone());
             }
-            Event::Frame(index, frame) => driver.announcer.handle_input(index, &frame),
+            Event::Frame(index, frame) => driver.announcer.handle_input(index, &frame, clock::now()),
             Event::Due => driver.announcer.handle_timeout(clock::now()),
             Event::Stop => return Ok(()),
         }
@@ -122,7 +122,7 @@ async fn due(at: Option<std::time::Instant>) {
 
 /// A socket on an interface, and the task that reads it.
 struct Socket {
-    socket: Rc<ArpSocket>,
+    socket: Rc<PacketSocket>,
     reader: Task<()>,
 }
 
@@ -139,7 +139,7 @@ struct Driver {
     /// VIPs that the plan gives to this node and that it cannot announce, so that each is logged once.
     unannounced: BTreeSet<IpAddr>,
     /// What of the announcer's counters stands in the metrics already.
-    counted: Counters,
+    counted: FamilyCounters,
     frames: mpsc::Sender<(IfIndex, Vec<u8>)>,
     /// When to try again what failed on some interface.
     retry_at: Option<std::time::Instant>,
@@ -173,22 +173,17 @@ impl Driver {
     }
 
     /// The IPv4 VIPs to announce, by interface.
-    fn placed(
-        &mut self,
-        orders: &Orders,
-        links: &[interface::Link],
-    ) -> BTreeMap<IfIndex, BTreeSet<Ipv4Addr>> {
-        let mut wanted: BTreeMap<IfIndex, BTreeSet<Ipv4Addr>> = BTreeMap::new();
+    fn placed(&mut self, orders: &Orders, links: &[interface::Link]) -> BTreeMap<IfIndex, BTreeSet<IpAddr>> {
+        let mut wanted: BTreeMap<IfIndex, BTreeSet<IpAddr>> = BTreeMap::new();
         let mut unannounced = BTreeSet::new();
         for (&vip, plan) in &orders.plan.vips {
-            let IpAddr::V4(v4) = vip else { continue };
-            if plan.decision != Decision::Announce {
+            if !vip.is_ipv4() || plan.decision != Decision::Announce {
                 continue;
             }
             let internal = orders.internal_ips.iter().copied().find(IpAddr::is_ipv4);
             match interface::choose(links, vip, internal, &self.only) {
                 Ok(choice) => {
-                    wanted.entry(choice.interface).or_default().insert(v4);
+                    wanted.entry(choice.interface).or_default().insert(vip);
                 }
                 Err(error) => {
                     if !self.unannounced.contains(&vip) {
@@ -207,14 +202,18 @@ impl Driver {
         &mut self,
         index: IfIndex,
         mac: MacAddr,
-        vips: BTreeSet<Ipv4Addr>,
+        vips: BTreeSet<IpAddr>,
         now: std::time::Instant,
     ) -> anyhow::Result<()> {
         if !self.sockets.contains_key(&index) {
-            let socket = Rc::new(ArpSocket::open(index.0).context("failed to open an ARP socket")?);
+            let socket = Rc::new(
+                PacketSocket::open(index.0, Protocol::Arp, &vips).context("failed to open an ARP socket")?,
+            );
             let reader = tokio::task::spawn_local(read(index, Rc::clone(&socket), self.frames.clone()));
             self.sockets.insert(index, Socket { socket, reader });
             info!(interface = index.0, "answering ARP");
+        } else if let Some(Socket { socket, .. }) = self.sockets.get(&index) {
+            socket.set_addresses(&vips).context("failed to filter ARP")?;
         }
         self.announcer.set_interface(index, mac, now);
         self.announcer.set_vips(index, vips, now)?;
@@ -234,7 +233,7 @@ impl Driver {
                 warn!(interface = transmit.interface.0, %error, "failed to send a frame");
             }
         }
-        let counters = self.announcer.counters();
+        let counters = self.announcer.counters().arp;
         self.metrics.arp_requests.inc_by(counters.requests - self.counted.requests);
         self.metrics.arp_replies.inc_by(counters.replies - self.counted.replies);
         self.metrics.arp_gratuitous.inc_by(counters.gratuitous - self.counted.gratuitous);
@@ -243,7 +242,7 @@ impl Driver {
 }
 
 /// Hands frames of one interface to the loop.
-async fn read(index: IfIndex, socket: Rc<ArpSocket>, frames: mpsc::Sender<(IfIndex, Vec<u8>)>) {
+async fn read(index: IfIndex, socket: Rc<PacketSocket>, frames: mpsc::Sender<(IfIndex, Vec<u8>)>) {
     let mut buffer = [0; FRAME_MAX];
     loop {
         match socket.recv(&mut buffer).await {

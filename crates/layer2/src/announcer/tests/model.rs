@@ -4,17 +4,22 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn v4(vip: IpAddr) -> Ipv4Addr {
+    let IpAddr::V4(vip) = vip else { panic!("{vip} is not IPv4") };
+    vip
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     SetInterface(u32, u8),
     RemoveInterface(u32),
-    SetVips(u32, BTreeSet<Ipv4Addr>),
-    Ask(u32, Ipv4Addr),
+    SetVips(u32, BTreeSet<IpAddr>),
+    Ask(u32, IpAddr),
     Advance(Duration),
 }
 
-fn any_vip() -> impl Strategy<Value = Ipv4Addr> {
-    (0..6u8).prop_map(|host| Ipv4Addr::new(192, 0, 2, host))
+fn any_vip() -> impl Strategy<Value = IpAddr> {
+    (0..6u8).prop_map(|host| Ipv4Addr::new(192, 0, 2, host).into())
 }
 
 fn any_op() -> impl Strategy<Value = Op> {
@@ -40,7 +45,7 @@ fn scheduled(began: Instant, now: Instant) -> Vec<Instant> {
 struct Model {
     macs: BTreeMap<u32, MacAddr>,
     /// When each VIP's burst began, and when it was announced since.
-    vips: BTreeMap<(u32, Ipv4Addr), (Instant, Vec<Instant>)>,
+    vips: BTreeMap<(u32, IpAddr), (Instant, Vec<Instant>)>,
 }
 
 impl Model {
@@ -74,7 +79,7 @@ impl Model {
         for (index, packet) in frames {
             let (_, announced) = self
                 .vips
-                .get_mut(&(index.0, packet.sender_ip))
+                .get_mut(&(index.0, packet.sender_ip.into()))
                 .expect("a frame only for a VIP that is announced");
             assert_eq!(
                 Some(&packet.sender_mac),
@@ -107,8 +112,8 @@ fn perform(announcer: &mut Announcer, op: &Op, now: Instant, known: bool) {
             assert_eq!(announcer.set_vips(IfIndex(index), vips, now).is_ok(), known);
         }
         Op::Ask(index, vip) => {
-            let packet = ArpPacket { target_ip: vip, ..request() };
-            announcer.handle_input(IfIndex(index), &packet.emit());
+            let packet = ArpPacket { target_ip: v4(vip), ..request() };
+            announcer.handle_input(IfIndex(index), &packet.emit(), now);
         }
         Op::Advance(_) => {}
     }
@@ -120,7 +125,7 @@ proptest! {
         ops in prop::collection::vec(any_op(), 1..60),
     ) {
         let mut now = start();
-        let mut announcer = Announcer::new(Config { refresh_interval_secs: 7 });
+        let mut announcer = Announcer::new(Config { refresh_interval_secs: 7, ..Config::default() });
         let mut model = Model::default();
         let mut gratuitous = 0;
         for op in ops {
@@ -153,7 +158,7 @@ proptest! {
             }
             prop_assert_eq!(announcer.poll_timeout().is_some(), !model.vips.is_empty());
             prop_assert!(announcer.poll_timeout().is_none_or(|due| due > now));
-            prop_assert_eq!(announcer.counters().gratuitous, gratuitous as u64);
+            prop_assert_eq!(announcer.counters().arp.gratuitous, gratuitous as u64);
         }
     }
 }
