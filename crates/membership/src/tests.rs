@@ -1,0 +1,3 @@
+//! What whole clusters do.
+
+pub(crate) mod sim;
