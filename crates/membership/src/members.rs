@@ -2,8 +2,8 @@
 //!
 //! **Who watches whom.** The living form a ring in the order of their ids, and neighbours send each other a heartbeat
 //! every 100 ms: with three nodes everyone hears everyone, with a thousand the load of a node is the same. After 150 ms
-//! of silence a node asks harder: it pings its neighbour on all addresses, and has others ping it (SWIM §3.1), every
-//! 30 ms. After 350 ms without any answer, the neighbour is dead and all are told. So loss costs traffic where it is,
+//! of silence a node asks harder: it pings its neighbour on all addresses, and 30 ms later has others ping it too (SWIM
+//! §3.1), again and again. After 350 ms without any answer, the neighbour is dead and all are told. So loss costs traffic where it is,
 //! and not detection time everywhere.
 //!
 //! **Who may accuse.** Only a node that hears someone else meanwhile. One that hears nobody holds itself for the one
@@ -11,7 +11,7 @@
 //! all others time to be heard. A node that learns it is called dead begins a new epoch, which outranks that (SWIM
 //! §4.2).
 //!
-//! **How news spreads.** To all at once while at most 16 are alive, else each node passes on what is new to it to six
+//! **How news spreads.** To all at once while at most 16 are alive, else each node passes on what is new to it to eight
 //! at random. Heartbeats carry a digest over all that the sender knows; if two differ, they compare tables and fetch
 //! what they lack. So news needs one round trip, and what was lost comes with the next heartbeats.
 
@@ -198,6 +198,8 @@ pub struct Members {
     next_heartbeat: Instant,
     heartbeats: u64,
     next_search: Instant,
+    /// No comparison of tables with anyone before this, while many are alive.
+    next_exchange: Instant,
     /// Ends the wait for the sync; `None` once it has ended.
     sync_by: Option<Instant>,
     /// A stall before this was noticed.
@@ -222,12 +224,15 @@ impl Members {
     #[must_use]
     pub fn new(config: Config, node: NodeId, seed: u64, now: Instant) -> Self {
         let seal = Seal::new(&config.cluster, node, &config.keys, seed);
+        let mut random = Random::new(seed);
+        // Nodes that start together shall not go on in step.
+        let first_ms = random.draw() % u64::from(config.timing.heartbeat_ms.max(1));
         Self {
             table: Table::new(node, seal.boot()),
             timing: config.timing,
             node,
             seal,
-            random: Random::new(seed),
+            random,
             watches: BTreeMap::new(),
             inquiries: Vec::new(),
             last_heard: [None; 2],
@@ -235,9 +240,10 @@ impl Members {
             rumours: BTreeSet::new(),
             last_rumours: None,
             changes: Vec::new(),
-            next_heartbeat: now,
+            next_heartbeat: now + Duration::from_millis(first_ms),
             heartbeats: 0,
             next_search: now,
+            next_exchange: now,
             sync_by: Some(now + ms(config.timing.sync_limit_ms)),
             excused: now,
             left: false,
@@ -325,6 +331,10 @@ impl Members {
         self.table.update(self.node, |own| own.record.iter_mut().for_each(|record| record.down = true));
         self.rumours = BTreeSet::from([self.node]);
         self.push_rumours();
+        // Those who hear it most are not to wait for others to pass it on.
+        let goodbye = Message::Records(vec![self.table.own()]);
+        let neighbours: Vec<_> = self.watches.keys().copied().collect();
+        neighbours.into_iter().for_each(|node| self.send(node, &goodbye));
         self.left = true;
     }
 
@@ -430,7 +440,13 @@ impl Members {
     /// Changes what all know of a node, and tells the rest of the speaker if it came or went by that.
     fn revise<R>(&mut self, node: NodeId, now: Instant, change: impl FnOnce(&mut Entry) -> R) -> Option<R> {
         let was_up = self.is_up(node);
-        let result = self.table.update(node, change);
+        let result = self.table.update(node, |entry| {
+            let result = change(entry);
+            if !was_up && entry.is_up() {
+                entry.up_since = Some(now);
+            }
+            result
+        });
         let is_up = self.is_up(node);
         if was_up != is_up {
             self.events.push_back(if is_up { Event::Up(node) } else { Event::Down(node) });

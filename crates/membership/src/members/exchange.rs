@@ -11,8 +11,8 @@ use crate::{GroupId, NodeId, Term};
 
 /// From one comparison with a node to the next.
 const EXCHANGE_INTERVAL: Duration = Duration::from_millis(100);
-/// With many nodes, news is nearly always under way; only a digest that differs twice in a row is looked into.
-const DIFFERENCES_WITH_MANY: u32 = 2;
+/// With many nodes, from one comparison with anyone to the next: when all start at once, each hears from all.
+const EXCHANGE_INTERVAL_WITH_MANY: Duration = Duration::from_millis(20);
 /// From one request for a chunk to its repetition.
 const PULL_INTERVAL: Duration = Duration::from_millis(50);
 /// Repetitions and restarts of one pull. The next difference of digests begins another.
@@ -63,19 +63,13 @@ impl Members {
         if same && node_synced {
             self.end_sync();
         }
-        let differences = match self.watches.get_mut(&node) {
-            Some(watch) => {
-                watch.differences = if same { 0 } else { watch.differences + 1 };
-                watch.differences
-            }
-            None => DIFFERENCES_WITH_MANY,
-        };
-        let patient = self.are_many() && self.synced() && differences < DIFFERENCES_WITH_MANY;
+        let wait = self.are_many() && now < self.next_exchange;
         let Some(local) = self.table.local(node) else { return };
-        if same || patient || local.next_exchange.is_some_and(|next| now < next) {
+        if same || wait || local.next_exchange.is_some_and(|next| now < next) {
             return;
         }
         *local.next_exchange = Some(now + EXCHANGE_INTERVAL);
+        self.next_exchange = now + EXCHANGE_INTERVAL_WITH_MANY;
         self.counters.exchanges += 1;
         if self.table.len() > SUMMARY_MAX {
             let digests = self.table.buckets().to_vec();
@@ -137,6 +131,9 @@ impl Members {
         let node = line.node;
         if node == self.node {
             self.told_of_self(&line.record(), from);
+            return None;
+        }
+        if self.doubts(&line.record(), from, now) {
             return None;
         }
         let news = self.apply(&line.record(), line.standing == Standing::Lost, now);

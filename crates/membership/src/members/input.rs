@@ -140,7 +140,10 @@ impl Members {
     fn handle_record(&mut self, from: NodeId, record: &Record, now: Instant) {
         if record.node == self.node {
             self.told_of_self(record, from);
-        } else if matches!(self.apply(record, false, now), News::New { .. }) && self.are_many() {
+        } else if !self.doubts(record, from, now)
+            && matches!(self.apply(record, false, now), News::New { .. })
+            && self.are_many()
+        {
             self.rumours.insert(record.node);
         }
     }

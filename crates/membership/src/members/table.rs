@@ -35,6 +35,8 @@ pub(crate) struct Entry {
     pub(crate) paths: Vec<Path>,
     /// When a datagram last came from the node itself.
     pub(crate) heard: Option<Instant>,
+    /// When it last came up.
+    pub(crate) up_since: Option<Instant>,
     /// No comparison of tables with it before this.
     pub(crate) next_exchange: Option<Instant>,
     /// No challenge to it before this.

@@ -25,11 +25,9 @@ const SEARCH_JOINED: (usize, u32) = (2, 250);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watch {
     /// When it last gave a sign of life, here or at another that told; at first, when it became a neighbour.
-    pub(crate) seen: Instant,
+    seen: Instant,
     /// No question before this.
     next_probe: Instant,
-    /// Heartbeats in a row whose digest differed from ours.
-    pub(crate) differences: u32,
 }
 
 /// A question of another that this node put to `target` on its behalf.
@@ -42,7 +40,7 @@ pub(crate) struct Inquiry {
 
 impl Watch {
     fn new(now: Instant) -> Self {
-        Self { seen: now, next_probe: now, differences: 0 }
+        Self { seen: now, next_probe: now }
     }
 
     /// When something has to be done about its silence, if that goes on.
@@ -72,9 +70,10 @@ impl Members {
     }
 
     pub(super) fn beat(&mut self, now: Instant) {
-        // A node that was frozen does not make up for the heartbeats it missed.
         let interval = ms(self.timing.heartbeat_ms);
-        self.next_heartbeat = (self.next_heartbeat + interval).max(now);
+        let next = self.next_heartbeat + interval;
+        // A node that was stopped does not make up for the heartbeats it missed.
+        self.next_heartbeat = if next > now { next } else { now + interval };
         self.heartbeats += 1;
         let on_all_paths = self.heartbeats.is_multiple_of(ALL_PATHS_EVERY);
         let heartbeat = self.heartbeat(false);
@@ -140,13 +139,17 @@ impl Members {
             let first = watch.next_probe <= watch.seen + ms(self.timing.suspect_ms);
             watch.next_probe = now + ms(self.timing.probe_ms);
             self.counters.suspicions += u64::from(first);
-            self.probe(node);
+            self.probe(node, first);
         }
     }
 
-    fn probe(&mut self, target: NodeId) {
+    /// Mostly only a heartbeat was lost, so the first question is put to the neighbour alone.
+    fn probe(&mut self, target: NodeId, first: bool) {
         let question = self.heartbeat(true);
         self.send_on_all_paths(target, &question);
+        if first {
+            return;
+        }
         let others = self.table.up().iter().copied().filter(|node| *node != target).collect();
         for helper in self.random.choose(others, HELPERS) {
             self.send(helper, &Message::Inquiry { target });
@@ -252,6 +255,27 @@ impl Members {
             local.paths.iter_mut().filter(|path| path.up).for_each(|path| path.heard = Some(now));
         }
         self.watches = watches;
+    }
+
+    /// Another says that a node is dead which this one holds alive. That is not believed if the node was heard just
+    /// now, nor from somebody who came up so lately that it cannot have watched the node since: two halves that find
+    /// each other again tell of each other's dead. Instead the node is told, so that it can contradict; if it does
+    /// not, digests differ until it is believed.
+    pub(super) fn doubts(&mut self, record: &Record, from: NodeId, now: Instant) -> bool {
+        let node = record.node;
+        if !record.down || node == from || !self.is_up(node) || !self.synced() {
+            return false;
+        }
+        let lately = |since: Option<Instant>, within_ms| {
+            since.is_some_and(|since| now.saturating_duration_since(since) < ms(within_ms))
+        };
+        let heard = self.table.get(node).and_then(|entry| entry.heard);
+        let came = self.table.get(from).and_then(|entry| entry.up_since);
+        let doubts = lately(heard, self.timing.suspect_ms) || lately(came, self.timing.down_ms);
+        if doubts {
+            self.send(node, &Message::Records(vec![*record]));
+        }
+        doubts
     }
 
     /// Another says that this node is dead, or tells of an earlier boot of it: a new epoch outranks that.

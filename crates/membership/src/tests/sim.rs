@@ -17,6 +17,7 @@ const HEADERS_LEN: u64 = 28;
 /// The cluster. Nodes are named by their place, from 0.
 pub(crate) struct Sim {
     pub(crate) network: Network,
+    pub(crate) timing: Timing,
     now: Instant,
     start: Instant,
     nodes: Vec<Node>,
@@ -25,6 +26,8 @@ pub(crate) struct Sim {
     agenda: BinaryHeap<Reverse<(Instant, u64, usize)>>,
     /// The datagrams that `agenda` names; timers have none.
     arrivals: BTreeMap<u64, Datagram>,
+    /// All that was ever sent to whom, if a test wants to send it again.
+    tape: Option<Vec<(usize, Datagram)>>,
     planned: u64,
     random: Random,
 }
@@ -70,6 +73,7 @@ struct Node {
     holds: BTreeMap<(NodeId, GroupId), Term>,
     octets: u64,
     datagrams: u64,
+    steps: u64,
 }
 
 #[derive(Clone)]
@@ -99,12 +103,14 @@ impl Sim {
             |node| Seed { node: id(node), addresses: (0..paths).map(|path| address(node, path)).collect() };
         Self {
             network: Network::default(),
+            timing: Timing::default(),
             now: start,
             start,
             nodes: (0..count).map(|_| Node::stopped()).collect(),
             seeds: (0..count).map(seed_of).collect(),
             agenda: BinaryHeap::new(),
             arrivals: BTreeMap::new(),
+            tape: None,
             planned: 0,
             random: Random(seed),
         }
@@ -129,7 +135,7 @@ impl Sim {
     pub(crate) fn start_node(&mut self, node: usize) {
         let boots = self.nodes[node].boots + 1;
         let keys = Keys { sending: Key::new([7; 32]), accepted: None };
-        let config = Config { cluster: "sim".to_owned(), keys, timing: Timing::default() };
+        let config = Config { cluster: "sim".to_owned(), keys, timing: self.timing };
         let seed = self.random.below(u64::MAX);
         let mut members = Members::new(config, id(node), seed, self.now);
         members.set_seeds(&self.seeds, self.now);
@@ -157,6 +163,21 @@ impl Sim {
                 self.network.cuts.extend([(a, b, path), (b, a, path)]);
             }
         }
+    }
+
+    /// From now on all datagrams are recorded.
+    pub(crate) fn record(&mut self) {
+        self.tape = Some(Vec::new());
+    }
+
+    /// Sends all that was recorded again, from the first to the last, one every 100 µs. Returns how many.
+    pub(crate) fn replay(&mut self) -> usize {
+        let tape = self.tape.take().unwrap_or_default();
+        let count = tape.len();
+        for (order, (to, datagram)) in tape.into_iter().enumerate() {
+            self.plan(self.now + Duration::from_micros(100) * order as u32, to, Some(datagram));
+        }
+        count
     }
 
     /// Lets a node do something now.
@@ -239,6 +260,8 @@ impl Sim {
     /// Takes what a node has to send and to tell, and checks it.
     fn drain(&mut self, node: usize) {
         let now = self.now;
+        // With many nodes, the check would take longer than all the rest.
+        let small = self.nodes.len() <= 64;
         let state = &mut self.nodes[node];
         let Some(members) = &mut state.members else { return };
         let transmits: Vec<_> = std::iter::from_fn(|| members.poll_transmit()).collect();
@@ -248,7 +271,10 @@ impl Sim {
             state.log.push((now, event));
             state.follow(event, id(node));
         }
-        state.check();
+        state.steps += 1;
+        if small || state.steps.is_multiple_of(64) {
+            state.check();
+        }
         if due != state.timer {
             state.timer = due;
             self.agenda.extend(due.map(|due| Reverse((due.max(now), self.planned, node))));
@@ -267,6 +293,8 @@ impl Sim {
         if self.network.cuts.contains(&(from, to, path)) {
             return;
         }
+        let tape = self.tape.iter_mut();
+        tape.for_each(|tape| tape.push((to, Datagram { from: address(from, path), octets: octets.clone() })));
         let copies = if self.random.below(1000) < self.network.twice_permille { 2 } else { 1 };
         for _ in 0..copies {
             if self.random.below(1000) < self.network.loss_permille {
@@ -302,6 +330,7 @@ impl Node {
             holds: BTreeMap::new(),
             octets: 0,
             datagrams: 0,
+            steps: 0,
         }
     }
 
