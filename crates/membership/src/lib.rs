@@ -2,5 +2,10 @@
 //! decisions to announce come out.
 
 mod identity;
+mod takeover;
 
 pub use identity::{GroupId, NodeId, Term};
+pub use takeover::{
+    Action, CANDIDATES_MAX, Candidacy, Cause, Config, Event, HolderAnswer, Liveness, Obstacle, Outgoing,
+    ProbeResult, StopCause, Takeover,
+};
