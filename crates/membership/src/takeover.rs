@@ -18,7 +18,7 @@
 //!    last. Only those have a turn that may live: heard ones that do not restart, and doubted ones unless the segment
 //!    calls them gone, or gossip does not know them while it hears others. Who released the group has none.
 //! 6. A free group is taken without a question if its holder released it, or if gossip and segment call the holder
-//!    dead. Else, or if any other candidate may live unheard, the segment is asked first who answers: nobody, and it is
+//!    dead, less than 100 ms ago. Else, or if any other candidate may live unheard, the segment is asked first who answers: nobody, and it is
 //!    taken; a member, and that one holds it; a stranger, and it is asked again in 10 s.
 //! 7. Gossip proposes, the segment disposes: a doubted holder keeps its groups until it leaves a unicast question
 //!    unanswered. Whoever has the turn asks. One that answers is asked again each second, about the next of its groups;
@@ -30,7 +30,9 @@
 //!    heals, the side with more members keeps what it took, and between equal halves the old holder does: no holder
 //!    that lived through it loses its group. Two announcers whom gossip does not join see each other's bursts: the
 //!    lighter stops; the heavier bursts, and stops too if it still sees the other after 300 ms, since gossip may have
-//!    told that one more.
+//!    told that one more. So that they see each other, a node that does not hear all members asks who else answers
+//!    for what it announces, one group each 500 ms, and after the first such dispute bursts all that the other could
+//!    announce.
 //! 10. Planned hand-over: from a holder that is draining at once, from one that is no candidate by this node's plan
 //!     after 250 ms (plans arrive at different times), the first in turn claims with a higher term and bursts while the
 //!     old one still answers. The old one hears it, stops and tells its release; the new one bursts again. A draining
@@ -48,9 +50,9 @@
 //! 16. After a stall all answers stop at once. A sync brings back what no other member claims; if there is none within
 //!     its limit, the segment's silence does. Doubts from before the stall count for nothing.
 //!
-//! What gossip owes: after a member was dead, restarted or stalled, [`Takeover::handle_hold`] tells only what that member
-//! has said since; what it has not said yet is no release. A release is the member's own word, or its absence from the
-//! digest of a member that is synced.
+//! What gossip owes: after a member was dead, restarted or stalled, [`Takeover::handle_hold`] tells what that member has
+//! said since, all of it and nothing older, within a second. What a member that is not synced leaves out of its digest
+//! is no release; of one that is synced, it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -98,6 +100,8 @@ pub struct Takeover {
     unplanned: usize,
     rebalance: BTreeSet<GroupId>,
     rebalancing: Option<GroupId>,
+    /// The group that was last asked about by [`Timer::Lookout`].
+    looked_at: Option<GroupId>,
     timers: Timers,
     out: Outbox,
 }
@@ -126,6 +130,7 @@ impl Takeover {
             unplanned: 0,
             rebalance: BTreeSet::new(),
             rebalancing: None,
+            looked_at: None,
             timers,
             out: Outbox::default(),
         }
@@ -243,9 +248,12 @@ impl Takeover {
             return;
         }
         self.see(node, now);
-        self.with_group(id, now, |group, context, out| group.sight(context, node, out));
+        let disputed = self.with_group(id, now, |group, context, out| group.sight(context, node, out));
         self.roster.link(node, id, now);
         self.settle(id, now);
+        if disputed == Some(true) {
+            self.dispute(node);
+        }
     }
 
     /// Takes the answer to a question that an action asked. Any other changes nothing.
@@ -257,8 +265,12 @@ impl Takeover {
                     self.see(node, now);
                     self.roster.link(node, group, now);
                 }
-                self.with_group(group, now, |group, context, out| group.answer(context, answer, out));
+                let disputed =
+                    self.with_group(group, now, |group, context, out| group.answer(context, answer, out));
                 self.settle(group, now);
+                if let (Some(true), HolderAnswer::Member(node)) = (disputed, answer) {
+                    self.dispute(node);
+                }
             }
         }
     }
@@ -305,6 +317,7 @@ impl Takeover {
             match timer {
                 Timer::Phase => self.activate(true, now),
                 Timer::Rebalance => self.rebalance_next(now),
+                Timer::Lookout => self.look_out(now),
                 Timer::Member(node) => self.handle_member_timeout(node, now),
                 Timer::Group(id) => self.settle(id, now),
             }

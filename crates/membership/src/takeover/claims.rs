@@ -20,7 +20,7 @@ pub(super) struct Claim {
 pub(super) enum Word {
     /// The node's own, through gossip.
     Told,
-    /// It was seen answering on the segment; a node that gossip hears must tell it in time.
+    /// The segment shows it, or gossip told it before it lost the node. A node that gossip hears must tell it in time.
     Seen { until: Instant },
     /// The node has restarted and must tell it anew in time.
     Resuming { until: Instant },

@@ -17,7 +17,7 @@ pub(super) const CONFIRM_LIMIT: Duration = Duration::from_secs(1);
 /// How long a question whose answer was a foreign station is not asked again.
 const FOREIGN_REST: Duration = Duration::from_secs(10);
 /// How old the segment's silence may be when a claim relies on it.
-const SILENCE_AGE_MAX: Duration = Duration::from_millis(100);
+pub(super) const SILENCE_AGE_MAX: Duration = Duration::from_millis(100);
 /// How long a rival that gossip does not hear is given to see this node's burst and stop.
 const CONTEST_PATIENCE: Duration = Duration::from_millis(300);
 /// After this a rival that shows up again begins a new contest.
@@ -287,8 +287,17 @@ impl Group {
     }
 
     /// Takes the answer to [`Self::ask_holder`]; one that nobody waits for any more changes nothing.
-    pub(super) fn answer(&mut self, context: &Context<'_>, answer: HolderAnswer, out: &mut Outbox) {
-        let Question::Open { .. } = self.question else { return };
+    /// True if it shows a dispute.
+    pub(super) fn answer(&mut self, context: &Context<'_>, answer: HolderAnswer, out: &mut Outbox) -> bool {
+        let Question::Open { .. } = self.question else { return false };
+        if self.wire == Wire::Announced {
+            self.question = Question::Idle;
+            // A stranger beside an announced VIP is the matter of its defence.
+            return match answer {
+                HolderAnswer::Member(node) => self.sight(context, node, out),
+                HolderAnswer::Silent | HolderAnswer::Foreign => false,
+            };
+        }
         self.question = match answer {
             HolderAnswer::Silent => Question::Silent { at: context.now },
             HolderAnswer::Member(node) => {
@@ -300,16 +309,19 @@ impl Group {
                 Question::Foreign { until: context.now + FOREIGN_REST }
             }
         };
+        false
     }
 
-    /// Takes that a member was seen announcing the group (rules 7 and 9).
-    pub(super) fn sight(&mut self, context: &Context<'_>, node: NodeId, out: &mut Outbox) {
+    /// Takes that a member was seen announcing the group (rules 7 and 9). True if this node announces it too, and only
+    /// the segment can settle that.
+    pub(super) fn sight(&mut self, context: &Context<'_>, node: NodeId, out: &mut Outbox) -> bool {
         if self.wire != Wire::Announced {
-            return self.note_seen(context, node);
+            self.note_seen(context, node);
+            return false;
         }
         // Whom gossip hears gives way by gossip, where the terms are known.
         if context.roster.hears(node) {
-            return;
+            return false;
         }
         let leaving = !self.ranked().contains(&context.me) || context.roster.is_draining(context.me);
         let lighter = weight(context.group, node) > weight(context.group, context.me);
@@ -324,6 +336,7 @@ impl Group {
             self.contest = Some(context.now);
             out.actions.push_back(Action::Burst { group: context.group });
         }
+        true
     }
 
     /// Enters a claim that the segment shows. It is newer than any word of a node that gossip does not hear.
@@ -373,15 +386,13 @@ impl Group {
         }
     }
 
-    /// Takes that gossip hears a member again, which must now tell what it holds: all of it if it has restarted, else
-    /// what only the segment has shown.
+    /// Takes that gossip hears a member again, which must now tell what it holds.
     pub(super) fn note_back(&mut self, context: &Context<'_>, node: NodeId, restarted: bool) {
         let until = context.now + CONFIRM_LIMIT;
         let Some(claim) = self.claims.get(node) else { return };
         let word = match claim.word {
-            Word::Told if !restarted => return,
-            Word::Told | Word::Resuming { .. } => Word::Resuming { until },
-            Word::Seen { .. } => Word::Seen { until },
+            Word::Told | Word::Resuming { .. } if restarted => Word::Resuming { until },
+            Word::Told | Word::Resuming { .. } | Word::Seen { .. } => Word::Seen { until },
         };
         self.claims.put(context.group, Claim { word, ..claim });
     }

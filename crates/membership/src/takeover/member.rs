@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::group::CONFIRM_LIMIT;
+use super::group::{Group, Wire};
 use super::roster::{Doubt, Presence, Verdict};
 use super::timers::Timer;
 use super::{Action, Liveness, Phase, Takeover};
@@ -12,6 +13,8 @@ use crate::{GroupId, NodeId};
 const RESTART_MAX: Duration = Duration::from_secs(10);
 /// From one question to a doubted member that answers to the next.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// From one look for a second announcer to the next.
+const LOOKOUT_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Takeover {
     /// Takes what gossip says about a member. Of this node itself only `Alive` and `Draining` mean anything.
@@ -39,13 +42,17 @@ impl Takeover {
             Presence::Alive | Presence::Draining | Presence::Doubted(_) => None,
         };
         self.timers.set(Timer::Member(node), timer);
-        if matches!(presence, Presence::Alive | Presence::Draining) && before != Some(Presence::Alive) {
+        let was_heard = matches!(before, Some(Presence::Alive | Presence::Draining));
+        if matches!(presence, Presence::Alive | Presence::Draining) && !was_heard {
             for id in self.groups_of(node) {
                 self.with_group(id, now, |group, context, _| group.note_back(context, node, restarting));
             }
         }
         self.settle_all(&self.groups_of(node), now);
         self.roster.prune(node);
+        if self.roster.is_blind() && !self.timers.is_set(Timer::Lookout) {
+            self.timers.set(Timer::Lookout, Some(now + LOOKOUT_INTERVAL));
+        }
     }
 
     /// The doubt about a member; an older one goes on, with what the segment has said.
@@ -65,6 +72,37 @@ impl Takeover {
         }
         if let Some(doubt) = self.roster.doubt_mut(node) {
             *doubt = Doubt { verdict: Verdict::Answers, seen: true, ..*doubt };
+        }
+    }
+
+    /// Asks who else answers for the next of the groups that this node announces and that an unheard candidate could
+    /// announce too.
+    pub(super) fn look_out(&mut self, now: Instant) {
+        if !self.roster.is_blind() {
+            return;
+        }
+        self.timers.set(Timer::Lookout, Some(now + LOOKOUT_INTERVAL));
+        let after = self.looked_at.map_or(GroupId(0), |GroupId(last)| GroupId(last.saturating_add(1)));
+        let disputable = |(id, group): (&GroupId, &Group)| {
+            let unheard = |node: &NodeId| !self.roster.hears(*node);
+            (group.wire == Wire::Announced && group.ranked().iter().any(unheard)).then_some(*id)
+        };
+        let next = self.groups.range(after..).find_map(disputable);
+        let Some(id) = next.or_else(|| self.groups.range(..after).find_map(disputable)) else { return };
+        self.looked_at = Some(id);
+        self.with_group(id, now, Group::ask_holder);
+    }
+
+    /// A node that gossip does not hear announces what this one announces: there may be more of it.
+    pub(super) fn dispute(&mut self, node: NodeId) {
+        let Some(doubt) = self.roster.doubt_mut(node) else { return };
+        if std::mem::replace(&mut doubt.disputed, true) {
+            return;
+        }
+        for group in self.groups_of(node) {
+            if self.announces(group) {
+                self.out.actions.push_back(Action::Burst { group });
+            }
         }
     }
 

@@ -42,6 +42,8 @@ pub(super) struct Doubt {
     pub(super) seen: bool,
     /// The group it was last asked about, so that the next question is about another.
     pub(super) asked: Option<GroupId>,
+    /// It has been found to announce what this node announces, and this node has burst all that it could dispute.
+    pub(super) disputed: bool,
 }
 
 /// What the segment says about a doubted member.
@@ -55,7 +57,7 @@ pub(super) enum Verdict {
 
 impl Doubt {
     pub(super) fn new(dead: bool, since: Instant) -> Self {
-        Self { dead, since, verdict: Verdict::Unasked, seen: false, asked: None }
+        Self { dead, since, verdict: Verdict::Unasked, seen: false, asked: None, disputed: false }
     }
 }
 
@@ -161,6 +163,11 @@ impl Roster {
             Verdict::Answers => true,
             Verdict::Unasked | Verdict::Asking => doubt.dead || self.heard == 0,
         }
+    }
+
+    /// True if a member could announce something without this node hearing of it, be it called gone.
+    pub(super) fn is_blind(&self) -> bool {
+        self.dead > 0 || self.heard == 0 && self.members.len() > 1
     }
 
     /// True if this node hears more than half of the members that gossip knows, itself included.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::claims::{Claim, Word};
-use super::group::{Context, Freed, Group, Settled, Wire, Wish};
+use super::group::{Context, Freed, Group, SILENCE_AGE_MAX, Settled, Wire, Wish};
 use super::outputs::Outbox;
 use super::roster::{Doubt, Presence, Verdict};
 use super::{Action, Cause, Event};
@@ -63,7 +63,9 @@ impl Group {
         if due > context.now {
             return Settled { due: Some(due), ..Settled::default() };
         }
-        let sure = matches!(self.freed, Freed::Released(_) | Freed::Dead { seen: false });
+        // While this node waited for its turn, another may have claimed, or the dead one returned.
+        let fresh = context.now < since + SILENCE_AGE_MAX;
+        let sure = fresh && matches!(self.freed, Freed::Released(_) | Freed::Dead { seen: false });
         let unheard = |node: &NodeId| context.roster.may_claim_unheard(*node);
         let must_ask = !sure || self.ranked().iter().any(unheard);
         if must_ask && !self.silence_is_fresh(context.now) {

@@ -5,13 +5,15 @@ use std::time::Instant;
 
 use crate::{GroupId, NodeId};
 
-/// What can fall due. Cardinality: one `Phase`, one `Rebalance`, at most one per member and one per group.
+/// What can fall due. Cardinality: one each of the first three, at most one per member and one per group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// The limit of a start or of a suspension.
     Phase,
     /// The next group of a rebalance.
     Rebalance,
+    /// The next look whether a node that gossip does not hear announces what this one does.
+    Lookout,
     /// The end of a member's restart, or the next question to one that gossip calls dead.
     Member(NodeId),
     /// The next moment at which a group can change by itself.

@@ -5,6 +5,7 @@ use super::*;
 /// What the API says, as it reaches a node in one piece.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Plan {
+    version: u64,
     pub(in super::super) groups: BTreeSet<GroupId>,
     /// For each node whether it is a candidate, and if not, whether it still forwards.
     pub(in super::super) eligible: Vec<Result<(), Outgoing>>,
@@ -14,7 +15,7 @@ pub(in super::super) struct Plan {
 impl Plan {
     pub(super) fn new(nodes: usize, groups: u64) -> Self {
         let groups = (0..groups).map(|group| GroupId(G.0 + group)).collect();
-        Self { groups, eligible: vec![Ok(()); nodes], revert: false }
+        Self { version: 0, groups, eligible: vec![Ok(()); nodes], revert: false }
     }
 
     pub(super) fn candidacy(&self, group: GroupId, me: usize) -> Candidacy {
@@ -70,7 +71,7 @@ impl Node {
         self.machine.is_some()
     }
 
-    pub(super) fn is_frozen(&self) -> bool {
+    pub(in super::super) fn is_frozen(&self) -> bool {
         self.frozen_since.is_some()
     }
 
@@ -110,6 +111,9 @@ impl World {
             self.nodes[node].held.push(Happening::Plan { to: node, plan });
             return;
         }
+        if self.nodes[node].plan.as_ref().is_some_and(|known| known.version > plan.version) {
+            return;
+        }
         let now = self.now;
         let obstacle = self.nodes[node].obstacle.then_some(Obstacle::CarrierLost);
         let before = self.nodes[node].plan.replace(plan.clone());
@@ -129,6 +133,7 @@ impl World {
     /// Changes the plan; it reaches each node by itself, after at most `skew_ms`.
     pub(in super::super) fn change_plan(&mut self, skew_ms: u64, change: impl FnOnce(&mut Plan)) {
         change(&mut self.plan);
+        self.plan.version += 1;
         for node in 0..self.nodes.len() {
             let (after, plan) = (ms(self.below(skew_ms + 1)), self.plan.clone());
             self.at(after, Happening::Plan { to: node, plan });
