@@ -252,7 +252,7 @@ impl Takeover {
         self.roster.link(node, id, now);
         self.settle(id, now);
         if disputed == Some(true) {
-            self.dispute(node);
+            self.dispute(node, id);
         }
     }
 
@@ -269,7 +269,7 @@ impl Takeover {
                     self.with_group(group, now, |group, context, out| group.answer(context, answer, out));
                 self.settle(group, now);
                 if let (Some(true), HolderAnswer::Member(node)) = (disputed, answer) {
-                    self.dispute(node);
+                    self.dispute(node, group);
                 }
             }
         }

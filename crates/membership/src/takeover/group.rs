@@ -319,8 +319,9 @@ impl Group {
             self.note_seen(context, node);
             return false;
         }
-        // Whom gossip hears gives way by gossip, where the terms are known.
-        if context.roster.hears(node) {
+        // Who is alive by gossip gives way by gossip, where the terms are known. One that restarts is back, it seems,
+        // and gossip does not say so.
+        if let Some(Presence::Alive | Presence::Draining) = context.roster.presence(node) {
             return false;
         }
         let leaving = !self.ranked().contains(&context.me) || context.roster.is_draining(context.me);

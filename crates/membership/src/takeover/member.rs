@@ -75,32 +75,28 @@ impl Takeover {
         }
     }
 
-    /// Asks who else answers for the next of the groups that this node announces and that an unheard candidate could
-    /// announce too.
+    /// Asks who else answers for the next of the groups that this node announces.
     pub(super) fn look_out(&mut self, now: Instant) {
         if !self.roster.is_blind() {
             return;
         }
         self.timers.set(Timer::Lookout, Some(now + LOOKOUT_INTERVAL));
         let after = self.looked_at.map_or(GroupId(0), |GroupId(last)| GroupId(last.saturating_add(1)));
-        let disputable = |(id, group): (&GroupId, &Group)| {
-            let unheard = |node: &NodeId| !self.roster.hears(*node);
-            (group.wire == Wire::Announced && group.ranked().iter().any(unheard)).then_some(*id)
-        };
-        let next = self.groups.range(after..).find_map(disputable);
-        let Some(id) = next.or_else(|| self.groups.range(..after).find_map(disputable)) else { return };
+        let announced = |(id, group): (&GroupId, &Group)| (group.wire == Wire::Announced).then_some(*id);
+        let next = self.groups.range(after..).find_map(announced);
+        let Some(id) = next.or_else(|| self.groups.range(..after).find_map(announced)) else { return };
         self.looked_at = Some(id);
         self.with_group(id, now, Group::ask_holder);
     }
 
     /// A node that gossip does not hear announces what this one announces: there may be more of it.
-    pub(super) fn dispute(&mut self, node: NodeId) {
+    pub(super) fn dispute(&mut self, node: NodeId, known: GroupId) {
         let Some(doubt) = self.roster.doubt_mut(node) else { return };
         if std::mem::replace(&mut doubt.disputed, true) {
             return;
         }
         for group in self.groups_of(node) {
-            if self.announces(group) {
+            if group != known && self.announces(group) {
                 self.out.actions.push_back(Action::Burst { group });
             }
         }

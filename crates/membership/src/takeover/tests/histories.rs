@@ -141,7 +141,7 @@ fn play(world: &mut World, history: &[(Op, u64)]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn every_history_ends_with_one_announcer_and_never_has_two_or_none_for_long(
@@ -161,8 +161,5 @@ proptest! {
         play(&mut world, &end);
         world.run(ms(20_000));
         world.check_rest();
-        let causes: Vec<String> = world.events.iter().map(|(_, _, event)| format!("{event:?}").replace(|c: char| c.is_ascii_digit(), "")).collect();
-        for c in causes { eprintln!("EV {c}"); }
-        eprintln!("MAX {:?} {:?}", world.checks.overlap_max, world.checks.outage_max);
     }
 }
