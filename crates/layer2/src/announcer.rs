@@ -289,6 +289,11 @@ impl Announcer {
         Ok(question)
     }
 
+    /// The interfaces whose MAC address was told.
+    pub fn interfaces(&self) -> impl Iterator<Item = IfIndex> {
+        self.interfaces.keys().copied()
+    }
+
     /// The addresses on an interface that frames matter about: VIPs announced or stood in for, and addresses that
     /// questions are open about. No other frame need be handed over, so this is what the kernel may let through.
     #[must_use]

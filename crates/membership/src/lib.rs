@@ -18,8 +18,8 @@ pub use identity::{GroupId, NodeId, Term};
 pub use members::{Members, Seed, Timing, Transmit};
 pub use seal::{DATAGRAM_MAX_LEN, Key, Keys, Rejected};
 pub use takeover::{
-    Action, CANDIDATES_MAX, Candidacy, Cause, HolderAnswer, Liveness, Obstacle, Outgoing, ProbeResult, StopCause,
-    Takeover,
+    Action, CANDIDATES_MAX, Candidacy, Cause, HolderAnswer, Liveness, Obstacle, Outgoing, ProbeResult,
+    StopCause, Takeover,
 };
 
 // The simulator names this crate as those do that use it.

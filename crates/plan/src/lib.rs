@@ -36,7 +36,7 @@ pub use endpoints::Family;
 pub use explain::{Candidate, GroupExplanation, PortEndpoints};
 pub use identity::{GroupKey, NodeName, ObjectName, Owner, OwnerKey};
 pub use index::Index;
-pub use nodes::ANNOTATION_DRAIN;
+pub use nodes::{ANNOTATION_DRAIN, is_draining};
 pub use plan::{CANDIDATES_MAX, Changes, Decision, GroupPlan, GuardInput, Plan, Refusal, VipPlan};
 pub use reason::{Reason, StatusPart};
 pub use service::TrafficPolicy;

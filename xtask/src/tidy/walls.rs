@@ -31,7 +31,7 @@ const RANDOM: &[&str] = &["getrandom", "rand", "fastrand"];
 
 const DECISIONS: &[&str] = &["keryx-ipam", "keryx-pools", "keryx-gateway", "keryx-plan", "keryx-dataplane"];
 const PROTOCOLS: &[&str] = &["keryx-layer2", "keryx-membership"];
-const SPEAKER_SIDE: &[&str] = 
+const SPEAKER_SIDE: &[&str] =
     &["keryx-plan", "keryx-dataplane", "keryx-layer2", "keryx-membership", "keryx-netio"];
 const CONTROLLER_SIDE: &[&str] = &["keryx-ipam", "keryx-pools", "keryx-gateway"];
 const PROGRAMS: &[&str] = &["keryx-controller", "keryx-speaker", "keryx-cli", "keryx-daemon"];
