@@ -192,6 +192,7 @@ pub struct Members {
     pulls: BTreeMap<NodeId, Pull>,
     /// Nodes whose records are to be told to others.
     rumours: BTreeSet<NodeId>,
+    rumours_due: Option<Instant>,
     last_rumours: Option<Instant>,
     /// Own changes that nobody was told yet, in order.
     changes: Vec<Change>,
@@ -238,6 +239,7 @@ impl Members {
             last_heard: [None; 2],
             pulls: BTreeMap::new(),
             rumours: BTreeSet::new(),
+            rumours_due: None,
             last_rumours: None,
             changes: Vec::new(),
             next_heartbeat: now + Duration::from_millis(first_ms),
@@ -268,7 +270,7 @@ impl Members {
             let known = std::mem::take(local.paths);
             *local.paths = seed.addresses.iter().map(|address| path_to(*address, &known)).collect();
         }
-        self.next_search = self.next_search.min(now);
+        self.next_search = now;
         self.reform_ring(now);
     }
 
@@ -352,7 +354,8 @@ impl Members {
         if self.is_searching() && self.next_search <= now {
             self.search(now);
         }
-        if self.rumours_due().is_some_and(|due| due <= now) {
+        if self.rumours_due.is_some_and(|due| due <= now) {
+            self.rumours_due = None;
             self.last_rumours = Some(now);
             self.push_rumours();
         }
@@ -372,7 +375,7 @@ impl Members {
         let pulls = self.pulls.values().map(|pull| pull.due);
         [Some(self.next_heartbeat), self.is_searching().then_some(self.next_search)]
             .into_iter()
-            .chain([self.rumours_due(), self.sync_by])
+            .chain([self.rumours_due, self.sync_by])
             .flatten()
             .chain(watches)
             .chain(pulls)
@@ -450,6 +453,8 @@ impl Members {
         let is_up = self.is_up(node);
         if was_up != is_up {
             self.events.push_back(if is_up { Event::Up(node) } else { Event::Down(node) });
+            // While nobody was sought, nothing was due.
+            self.next_search = self.next_search.max(now);
             self.reform_ring(now);
         }
         result
