@@ -303,10 +303,10 @@ impl Members {
     pub fn set_facts(&mut self, facts: Facts) -> Result<(), FactsError> {
         facts.check()?;
         let told = self.table.update(self.node, |own| {
-            if own.facts_version > 0 && own.facts == facts {
+            if own.facts.as_ref() == Some(&facts) {
                 return false;
             }
-            own.facts = facts;
+            own.facts = Some(facts);
             own.facts_version = own.facts_version.saturating_add(1);
             true
         });
@@ -417,10 +417,11 @@ impl Members {
         self.table.up().contains(&node)
     }
 
-    /// What a node last told of itself; this node counts too. `None` if it never did.
+    /// What a node last told of itself, be it before its speaker was restarted; this node counts too. `None` if it never
+    /// did.
     #[must_use]
     pub fn facts(&self, node: NodeId) -> Option<&Facts> {
-        self.table.get(node).filter(|entry| entry.facts_version > 0).map(|entry| &entry.facts)
+        self.table.get(node)?.facts.as_ref()
     }
 
     /// What a node last said that it holds; this node counts too. For a node that is down: what it held.

@@ -154,7 +154,7 @@ impl Members {
             let newer = entry.boot() == Some(boot) && version > entry.facts_version;
             if newer {
                 entry.facts_version = version;
-                entry.facts = facts;
+                entry.facts = Some(facts);
             }
             newer
         });

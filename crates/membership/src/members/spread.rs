@@ -49,7 +49,7 @@ impl Members {
     pub(super) fn facts_message(&self, node: NodeId) -> Option<Message> {
         let entry = self.table.get(node).filter(|entry| entry.facts_version > 0)?;
         let (boot, version) = (entry.boot()?, entry.facts_version);
-        Some(Message::Facts { node, boot, version, facts: entry.facts.clone() })
+        Some(Message::Facts { node, boot, version, facts: entry.facts.clone()? })
     }
 
     /// What this node has begun or ceased to hold since last time.

@@ -389,7 +389,7 @@ impl Sim {
                     let theirs = self.members(other).map(|other_members| other_members.holds(id(other)));
                     let facts = self.members(other).and_then(|other_members| other_members.facts(id(other)));
                     theirs.is_some_and(|theirs| theirs.eq(members.holds(id(other))))
-                        && facts == members.facts(id(other))
+                        && (facts.is_none() || facts == members.facts(id(other)))
                 })
         })
     }
