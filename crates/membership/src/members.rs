@@ -13,7 +13,14 @@
 //!
 //! **How news spreads.** To all at once while at most 16 are alive, else each node passes on what is new to it to eight
 //! at random. Heartbeats carry a digest over all that the sender knows; if two differ, they compare tables and fetch
-//! what they lack. So news needs one round trip, and what was lost comes with the next heartbeats.
+//! what they lack. So news needs one trip, and what was lost comes with the next heartbeats.
+//!
+//! **Why not plain SWIM.** SWIM probes one random member per period, so detection takes some periods, and a suspicion
+//! is only lifted if news of it reaches the suspect and news of its answer comes back in time. The `foca` crate was
+//! measured in the same network (0.3 to 0.7 ms, probes every 100 ms, 2 kB/s per node): with ten nodes a death is known
+//! to all after up to 593 ms (suspicion of 300 ms; 627 ms with 150 ms), and 10 % loss brings 17 false deaths an hour;
+//! with three nodes, where only one other can be asked, the first comes within minutes. This machine: 352 ms, and none
+//! in 100,000 s.
 
 mod exchange;
 mod input;
@@ -192,6 +199,7 @@ pub struct Members {
     pulls: BTreeMap<NodeId, Pull>,
     /// Nodes whose records are to be told to others.
     rumours: BTreeSet<NodeId>,
+    rumours_due: Option<Instant>,
     last_rumours: Option<Instant>,
     /// Own changes that nobody was told yet, in order.
     changes: Vec<Change>,
@@ -238,6 +246,7 @@ impl Members {
             last_heard: [None; 2],
             pulls: BTreeMap::new(),
             rumours: BTreeSet::new(),
+            rumours_due: None,
             last_rumours: None,
             changes: Vec::new(),
             next_heartbeat: now + Duration::from_millis(first_ms),
@@ -268,7 +277,7 @@ impl Members {
             let known = std::mem::take(local.paths);
             *local.paths = seed.addresses.iter().map(|address| path_to(*address, &known)).collect();
         }
-        self.next_search = self.next_search.min(now);
+        self.next_search = now;
         self.reform_ring(now);
     }
 
@@ -294,11 +303,11 @@ impl Members {
     pub fn set_facts(&mut self, facts: Facts) -> Result<(), FactsError> {
         facts.check()?;
         let told = self.table.update(self.node, |own| {
-            if own.facts_version > 0 && own.facts == facts {
+            if own.facts.as_ref() == Some(&facts) {
                 return false;
             }
-            own.facts = facts;
-            own.facts_version += 1;
+            own.facts = Some(facts);
+            own.facts_version = own.facts_version.saturating_add(1);
             true
         });
         if told == Some(true) {
@@ -352,7 +361,8 @@ impl Members {
         if self.is_searching() && self.next_search <= now {
             self.search(now);
         }
-        if self.rumours_due().is_some_and(|due| due <= now) {
+        if self.rumours_due.is_some_and(|due| due <= now) {
+            self.rumours_due = None;
             self.last_rumours = Some(now);
             self.push_rumours();
         }
@@ -372,7 +382,7 @@ impl Members {
         let pulls = self.pulls.values().map(|pull| pull.due);
         [Some(self.next_heartbeat), self.is_searching().then_some(self.next_search)]
             .into_iter()
-            .chain([self.rumours_due(), self.sync_by])
+            .chain([self.rumours_due, self.sync_by])
             .flatten()
             .chain(watches)
             .chain(pulls)
@@ -407,10 +417,11 @@ impl Members {
         self.table.up().contains(&node)
     }
 
-    /// What a node last told of itself; this node counts too. `None` if it never did.
+    /// What a node last told of itself, be it before its speaker was restarted; this node counts too. `None` if it never
+    /// did.
     #[must_use]
     pub fn facts(&self, node: NodeId) -> Option<&Facts> {
-        self.table.get(node).filter(|entry| entry.facts_version > 0).map(|entry| &entry.facts)
+        self.table.get(node)?.facts.as_ref()
     }
 
     /// What a node last said that it holds; this node counts too. For a node that is down: what it held.
@@ -450,6 +461,8 @@ impl Members {
         let is_up = self.is_up(node);
         if was_up != is_up {
             self.events.push_back(if is_up { Event::Up(node) } else { Event::Down(node) });
+            // While nobody was sought, nothing was due.
+            self.next_search = self.next_search.max(now);
             self.reform_ring(now);
         }
         result

@@ -130,7 +130,7 @@ impl Members {
     fn merge(&mut self, from: NodeId, line: &SummaryEntry, now: Instant) -> Option<NodeId> {
         let node = line.node;
         if node == self.node {
-            self.told_of_self(&line.record(), from);
+            self.told_of_self(&line.record(), from, now);
             return None;
         }
         if self.doubts(&line.record(), from, now) {

@@ -126,9 +126,7 @@ impl Members {
     fn handle_heartbeat(&mut self, record: &Record, now: Instant) {
         let node = record.node;
         match self.apply(record, false, now) {
-            News::New { .. } => {
-                self.rumours.insert(node);
-            }
+            News::New { .. } => self.rumour(node, now),
             News::Known => {}
             News::Old => {
                 let known = self.table.get(node).and_then(|entry| entry.record);
@@ -139,12 +137,12 @@ impl Members {
 
     fn handle_record(&mut self, from: NodeId, record: &Record, now: Instant) {
         if record.node == self.node {
-            self.told_of_self(record, from);
+            self.told_of_self(record, from, now);
         } else if !self.doubts(record, from, now)
             && matches!(self.apply(record, false, now), News::New { .. })
             && self.are_many()
         {
-            self.rumours.insert(record.node);
+            self.rumour(record.node, now);
         }
     }
 
@@ -156,7 +154,7 @@ impl Members {
             let newer = entry.boot() == Some(boot) && version > entry.facts_version;
             if newer {
                 entry.facts_version = version;
-                entry.facts = facts;
+                entry.facts = Some(facts);
             }
             newer
         });

@@ -20,10 +20,11 @@ impl Members {
         self.table.up().len() > FEW
     }
 
-    /// When rumours may be sent, if there are any.
-    pub(super) fn rumours_due(&self) -> Option<Instant> {
-        let due = self.last_rumours.map_or(self.excused, |last| last + RUMOUR_INTERVAL);
-        (!self.rumours.is_empty()).then_some(due)
+    /// The record of `node` is to be told to others: at once, or with those that follow shortly after the last.
+    pub(super) fn rumour(&mut self, node: NodeId, now: Instant) {
+        self.rumours.insert(node);
+        let due = self.last_rumours.map_or(now, |last| now.max(last + RUMOUR_INTERVAL));
+        self.rumours_due.get_or_insert(due);
     }
 
     pub(super) fn push_rumours(&mut self) {
@@ -48,7 +49,7 @@ impl Members {
     pub(super) fn facts_message(&self, node: NodeId) -> Option<Message> {
         let entry = self.table.get(node).filter(|entry| entry.facts_version > 0)?;
         let (boot, version) = (entry.boot()?, entry.facts_version);
-        Some(Message::Facts { node, boot, version, facts: entry.facts.clone() })
+        Some(Message::Facts { node, boot, version, facts: entry.facts.clone()? })
     }
 
     /// What this node has begun or ceased to hold since last time.

@@ -29,7 +29,8 @@ pub(crate) struct Entry {
     /// Not heard, while nobody else is heard either.
     pub(crate) lost: bool,
     pub(crate) facts_version: u32,
-    pub(crate) facts: Facts,
+    /// Those of an earlier boot stay until this one tells its own; then the version is 0.
+    pub(crate) facts: Option<Facts>,
     pub(crate) holds: Holds,
     /// Of this node alone.
     pub(crate) paths: Vec<Path>,

@@ -174,7 +174,7 @@ impl Members {
             entry.record.iter_mut().for_each(|record| record.down = true);
             entry.record
         });
-        self.rumours.insert(node);
+        self.rumour(node, now);
         // If it lives, it shall know at once.
         if let Some(Some(record)) = record {
             self.send_on_all_paths(node, &Message::Records(vec![record]));
@@ -258,8 +258,8 @@ impl Members {
     }
 
     /// Another says that a node is dead which this one holds alive. That is not believed if the node was heard just
-    /// now, nor from somebody who came up so lately that it cannot have watched the node since: two halves that find
-    /// each other again tell of each other's dead. Instead the node is told, so that it can contradict; if it does
+    /// now, nor from somebody who is not up, or came up so lately that it cannot have watched the node since: two halves
+    /// that find each other again tell of each other's dead. Instead the node is told, so that it can contradict; if it does
     /// not, digests differ until it is believed.
     pub(super) fn doubts(&mut self, record: &Record, from: NodeId, now: Instant) -> bool {
         let node = record.node;
@@ -271,7 +271,8 @@ impl Members {
         };
         let heard = self.table.get(node).and_then(|entry| entry.heard);
         let came = self.table.get(from).and_then(|entry| entry.up_since);
-        let doubts = lately(heard, self.timing.suspect_ms) || lately(came, self.timing.down_ms);
+        let stranger = !self.is_up(from) || lately(came, self.timing.down_ms);
+        let doubts = stranger || lately(heard, self.timing.suspect_ms);
         if doubts {
             self.send(node, &Message::Records(vec![*record]));
         }
@@ -279,7 +280,7 @@ impl Members {
     }
 
     /// Another says that this node is dead, or tells of an earlier boot of it: a new epoch outranks that.
-    pub(super) fn told_of_self(&mut self, record: &Record, from: NodeId) {
+    pub(super) fn told_of_self(&mut self, record: &Record, from: NodeId, now: Instant) {
         let own = self.table.own();
         let same = record.boot == own.boot && !record.down;
         if record.epoch < own.epoch || (record.epoch == own.epoch && same) {
@@ -289,7 +290,7 @@ impl Members {
         self.table.update(self.node, |entry| {
             entry.record.iter_mut().for_each(|own| own.epoch = record.epoch.saturating_add(1));
         });
-        self.rumours.insert(self.node);
+        self.rumour(self.node, now);
         let heartbeat = self.heartbeat(false);
         self.send(from, &heartbeat);
     }

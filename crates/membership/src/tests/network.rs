@@ -57,16 +57,17 @@ fn a_node_that_hears_nothing_but_is_heard_does_no_harm() {
 
 #[test]
 fn both_sides_of_a_partition_go_on_and_find_each_other_again() {
-    for seed in 0..5 {
-        let mut sim = Sim::joined(5, 1, seed);
-        sim.partition(&[0, 1], &[2, 3, 4]);
-        sim.run_ms(3_000);
-        assert!(sim.members(0).unwrap().members().eq([id(1)]));
-        assert_eq!(sim.members(2).unwrap().members().count(), 2);
+    for (one, other, seed) in [(2, 3, 0), (2, 3, 1), (1, 1, 2), (5, 5, 3), (4, 8, 4), (20, 30, 5)] {
+        let mut sim = Sim::joined(one + other, 1, seed);
+        let nodes: Vec<_> = (0..one + other).collect();
+        sim.partition(&nodes[..one], &nodes[one..]);
+        sim.run_ms(6_000);
+        assert_eq!(sim.members(0).unwrap().members().count(), one - 1);
+        assert_eq!(sim.members(one).unwrap().members().count(), other - 1);
         let healed = sim.now();
         sim.network.cuts.clear();
-        assert!(sim.run_until(2_000, Sim::agree));
-        println!("2 and 3 nodes: all agree {:?} after the cut is healed", sim.now() - healed);
+        assert!(sim.run_until(3_000, Sim::agree));
+        println!("{one} and {other} nodes: all agree {:?} after the cut is healed", sim.now() - healed);
         assert_eq!(downs(&sim, healed), 0);
     }
 }

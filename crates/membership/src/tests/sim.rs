@@ -65,6 +65,7 @@ struct Node {
     boots: u64,
     /// Stopped until then; datagrams wait.
     frozen_until: Option<Instant>,
+    was_frozen: bool,
     inbox: VecDeque<Datagram>,
     timer: Option<Instant>,
     log: Vec<(Instant, Event)>,
@@ -153,6 +154,7 @@ impl Sim {
     /// The node's process is stopped for a while; datagrams to it wait.
     pub(crate) fn freeze(&mut self, node: usize, duration: Duration) {
         self.nodes[node].frozen_until = Some(self.now + duration);
+        self.nodes[node].was_frozen = true;
         self.plan(self.now + duration, node, None);
     }
 
@@ -323,6 +325,7 @@ impl Node {
             members: None,
             boots: 0,
             frozen_until: None,
+            was_frozen: false,
             inbox: VecDeque::new(),
             timer: None,
             log: Vec::new(),
@@ -349,7 +352,8 @@ impl Node {
             Event::Facts(node) => {
                 assert!(self.members.as_ref().is_some_and(|members| members.facts(node).is_some()));
             }
-            Event::Synced | Event::Stalled(_) | Event::PathUp { .. } | Event::PathDown { .. } => {}
+            Event::Stalled(_) => assert!(self.was_frozen, "stalled without having been stopped"),
+            Event::Synced | Event::PathUp { .. } | Event::PathDown { .. } => {}
         }
     }
 
@@ -385,7 +389,7 @@ impl Sim {
                     let theirs = self.members(other).map(|other_members| other_members.holds(id(other)));
                     let facts = self.members(other).and_then(|other_members| other_members.facts(id(other)));
                     theirs.is_some_and(|theirs| theirs.eq(members.holds(id(other))))
-                        && facts == members.facts(id(other))
+                        && (facts.is_none() || facts == members.facts(id(other)))
                 })
         })
     }

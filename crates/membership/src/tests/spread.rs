@@ -135,6 +135,20 @@ fn the_holds_of_the_dead_are_known_also_to_those_that_come_later() {
 }
 
 #[test]
+fn the_facts_of_an_earlier_boot_stay_until_there_are_new_ones() {
+    let mut sim = Sim::joined(3, 1, 1);
+    sim.with(0, |members| members.set_facts(facts(false)).unwrap());
+    sim.run_ms(2);
+    sim.kill(0);
+    sim.start_node(0);
+    sim.run_ms(1_000);
+    assert_eq!(sim.members(1).unwrap().facts(id(0)), Some(&facts(false)));
+    sim.with(0, |members| members.set_facts(facts(true)).unwrap());
+    sim.run_ms(2);
+    assert_eq!(sim.members(1).unwrap().facts(id(0)), Some(&facts(true)));
+}
+
+#[test]
 fn facts_that_are_refused_leave_the_old_ones() {
     let mut sim = Sim::joined(2, 1, 1);
     sim.with(0, |members| members.set_facts(facts(false)).unwrap());
