@@ -94,7 +94,7 @@ fn proxy() -> Result<()> {
     // Answers for what it would send elsewhere.
     for line in [
         "sysctl -qw net.ipv4.conf.eth0.proxy_arp=1 net.ipv4.ip_forward=1",
-        "sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv6.conf.eth0.proxy_ndp=1",
+        "sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv6.conf.all.proxy_ndp=1",
         "ip route add 10.98.0.250/32 dev mgmt0",
         "ip -6 neigh add proxy fd98::250 dev eth0",
     ] {

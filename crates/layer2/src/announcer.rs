@@ -69,6 +69,8 @@ pub struct Transmit {
 #[derive(Debug)]
 pub struct Announcer {
     interfaces: BTreeMap<IfIndex, Interface>,
+    /// How often an interface came, so that none begins with a revision that an earlier one had.
+    interfaces_seen: u64,
     members: BTreeSet<MacAddr>,
     schedule: Schedule,
     pace: Pace,
@@ -100,6 +102,7 @@ impl Announcer {
     pub fn new(config: Config) -> Self {
         Self {
             interfaces: BTreeMap::new(),
+            interfaces_seen: 0,
             members: BTreeSet::new(),
             schedule: Schedule::new(Duration::from_secs(config.refresh_interval_secs.into())),
             pace: Pace::new(),
@@ -116,7 +119,10 @@ impl Announcer {
     /// Tells the MAC address of an interface. A new address brings a new burst for each VIP there, since all
     /// neighbours hold the old one; the same address again changes nothing.
     pub fn set_interface(&mut self, index: IfIndex, mac: MacAddr, now: Instant) {
-        let interface = self.interfaces.entry(index).or_insert_with(|| Interface::new(mac));
+        let interface = self.interfaces.entry(index).or_insert_with(|| {
+            self.interfaces_seen += 1;
+            Interface::new(mac, self.interfaces_seen << 32)
+        });
         if interface.mac != mac {
             interface.mac = mac;
             for (&vip, timing) in &mut interface.vips {
@@ -305,7 +311,8 @@ impl Announcer {
     }
 
     /// Changes when [`addresses`](Self::addresses) gets a member, or loses a VIP; one that was only asked about stays
-    /// until then. To be looked at before frames are sent: the answer to a question must find its way.
+    /// until then. An interface that comes again has another one. To be looked at before frames are sent: the answer to a
+    /// question must find its way.
     #[must_use]
     pub fn addresses_revision(&self, index: IfIndex) -> u64 {
         self.interfaces.get(&index).map_or(0, |interface| interface.revision)
@@ -325,7 +332,7 @@ impl Announcer {
     /// Makes ready what is due: announcements, questions, decisions. Calling it too early or twice does nothing; a late
     /// call makes up for nothing, so a node that was frozen does not flood its segment.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.now = Some(self.now.map_or(now, |known| known.max(now)));
+        self.advance(now);
         self.pace.fill(now);
         self.prober.handle_timeout(now);
         while let Some(((index, vip), mac)) = self.conflicts.next_quiet(now) {
@@ -357,14 +364,19 @@ impl Announcer {
         self.counters
     }
 
+    /// Time never goes back, whatever is told.
+    fn advance(&mut self, now: Instant) {
+        self.now = Some(self.now.map_or(now, |known| known.max(now)));
+    }
+
     fn interface_mut(&mut self, index: IfIndex) -> Result<&mut Interface, UnknownInterface> {
         self.interfaces.get_mut(&index).ok_or(UnknownInterface(index))
     }
 }
 
 impl Interface {
-    fn new(mac: MacAddr) -> Self {
-        Self { mac, addresses: Vec::new(), vips: BTreeMap::new(), stand_ins: BTreeMap::new(), revision: 0 }
+    fn new(mac: MacAddr, revision: u64) -> Self {
+        Self { mac, addresses: Vec::new(), vips: BTreeMap::new(), stand_ins: BTreeMap::new(), revision }
     }
 
     fn is_answered(&self, address: IpAddr) -> bool {

@@ -7,6 +7,8 @@ impl Announcer {
     /// those of stations that want the address for themselves (RFC 5227 §2.1.1; RFC 4862 §5.4.3). Claims decide open
     /// questions, and are conflicts if the VIP is announced here. Everything else changes nothing.
     pub fn handle_input(&mut self, index: IfIndex, frame: &[u8], now: Instant) {
+        // What is to be sent in answer is due now; what is due by now is left to the next call of `handle_timeout`.
+        self.advance(now);
         let Some(interface) = self.interfaces.get(&index) else { return };
         let Ok(heard) = heard::read(frame, interface.mac) else {
             self.counters.malformed += 1;

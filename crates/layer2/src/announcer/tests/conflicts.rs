@@ -52,7 +52,6 @@ fn a_foreign_claim_is_told_and_defended_once_in_ten_seconds() {
         let mut told = Vec::new();
         for second in 0..35 {
             let now = began + secs(second);
-            announcer.handle_timeout(now);
             announcer.handle_input(ETH0, &announcement(vip, FOREIGN), now);
             let frames = sent(&mut announcer);
             if !frames.is_empty() {

@@ -60,11 +60,11 @@ fn more_vips_than_the_pace_allows_are_all_announced_equally_often() {
     let now = start();
     let mut announcer = Announcer::new(Config { refresh_interval_secs: 1, ..Config::default() });
     announcer.set_interface(ETH0, NODE, now);
-    let vips = (0..40_000u32).map(|n| Ipv4Addr::from(0x0a00_0000 + n).into()).collect();
+    let vips = (0..30_000u32).map(|n| Ipv4Addr::from(0x0a00_0000 + n).into()).collect();
     announcer.set_vips(ETH0, vips, now).unwrap();
     let mut counts: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
     let mut at = now;
-    while at < now + secs(13) {
+    while at < now + secs(10) {
         while let Some(transmit) = announcer.poll_transmit() {
             *counts.entry(ArpPacket::parse(&transmit.frame).unwrap().sender_ip).or_default() += 1;
         }
@@ -72,8 +72,8 @@ fn more_vips_than_the_pace_allows_are_all_announced_equally_often() {
         announcer.handle_timeout(at);
     }
     let (least, most) = (counts.values().min().unwrap(), counts.values().max().unwrap());
-    assert_eq!(counts.len(), 40_000);
-    assert!(most - least <= 2, "between {least} and {most} frames in 13 s");
+    assert_eq!(counts.len(), 30_000);
+    assert!(most - least <= 2, "between {least} and {most} frames in 10 s");
 }
 
 #[test]

@@ -320,4 +320,11 @@ fn the_addresses_of_an_interface_are_those_announced_stood_in_for_and_asked_abou
     assert_eq!(announcer.addresses(ETH0), [VIP, asked].into());
     announcer.announce(ETH0, VIP_V6.into(), now).unwrap();
     assert_eq!(announcer.solicited(ETH0).collect::<Vec<_>>(), [VIP_V6]);
+
+    announcer.remove_interface(ETH0);
+    let gone = announcer.addresses_revision(ETH0);
+    announcer.set_interface(ETH0, NODE, now);
+    announcer.announce(ETH0, VIP, now).unwrap();
+    let back = announcer.addresses_revision(ETH0);
+    assert!(![revision, gone].contains(&back), "an interface that came again looks unchanged");
 }
