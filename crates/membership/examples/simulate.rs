@@ -10,7 +10,7 @@ mod sim;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use keryx_membership::Event;
+use keryx_membership::members::Event;
 use sim::{Sim, id};
 
 struct Args {

@@ -1,10 +1,9 @@
 //! Who is alive and who holds what, without a socket: datagrams, time and the plan's candidates go in; datagrams and
 //! decisions to announce come out.
 //!
-<<<<<<< HEAD
 //! [`Members`] finds out which nodes are alive and spreads what each tells of itself. [`Takeover`] decides which groups
 //! this node holds. A driver carries what the one finds out to the other, and what the other decides to the segment.
-=======
+//!
 //! [`Members`] is a protocol machine: a driver gives it each datagram with [`Members::handle_input`], sleeps until
 //! [`Members::poll_timeout`], calls [`Members::handle_timeout`], and after each of these sends what
 //! [`Members::poll_transmit`] gives and acts on what [`Members::poll_event`] tells.
@@ -18,7 +17,8 @@
 //! | RFC 8085 §3.2 | datagrams stay below any usual MTU |
 //!
 //! ```
-//! use keryx_membership::{Config, Event, Key, Keys, Members, NodeId, Seed, Timing};
+//! use keryx_membership::members::{Config, Event};
+//! use keryx_membership::{Key, Keys, Members, NodeId, Seed, Timing};
 //! use std::time::Instant;
 //!
 //! let now = Instant::now();
@@ -40,7 +40,6 @@
 //! assert_eq!(nodes[1].poll_event(), Some(Event::Up(NodeId(1))));
 //! # Ok::<(), std::net::AddrParseError>(())
 //! ```
->>>>>>> membership
 
 mod facts;
 mod holds;

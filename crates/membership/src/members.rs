@@ -44,6 +44,8 @@ use crate::{GroupId, NodeId, Term};
 
 /// Datagrams that wait for [`Members::poll_transmit`]. A driver that drains after each input comes nowhere near.
 const OUTBOX_MAX: usize = 65_536;
+/// Members that are asked at once for what was missed; one answer is enough.
+const RESYNC_ASKED: usize = 8;
 
 /// What can be set.
 #[derive(Clone, Debug)]
@@ -130,8 +132,8 @@ pub enum Event {
         /// What.
         group: GroupId,
     },
-    /// The start is over: this node knows all that a member knows which was there before, or found none in time. Comes
-    /// once.
+    /// The start is over, or what [`Members::resync`] began: this node knows all that a member knows which was there
+    /// before, or found none in time.
     Synced,
     /// This node was called so much too late. It gives the others time to be heard before it accuses.
     Stalled(Duration),
@@ -289,6 +291,17 @@ impl Members {
         self.events.extend(entry.is_up().then_some(Event::Down(node)));
         let groups = entry.holds.groups().keys();
         self.events.extend(groups.map(|group| Event::Released { node, group: *group }));
+    }
+
+    /// Learns anew what the others know, as at the start: [`Event::Synced`] comes again. For a node that was kept from
+    /// running, since others may have taken over from it meanwhile. Hand over first what came in before this, or it
+    /// passes for news.
+    pub fn resync(&mut self, now: Instant) {
+        self.sync_by = Some(now + ms(self.timing.sync_limit_ms));
+        let hello = self.heartbeat(true);
+        for node in self.table.up().iter().copied().take(RESYNC_ASKED).collect::<Vec<_>>() {
+            self.send_on_all_paths(node, &hello);
+        }
     }
 
     /// Seals with other keys from now on.

@@ -9,7 +9,7 @@ mod spread;
 use std::time::Duration;
 
 use self::sim::{Sim, id};
-use crate::Event;
+use crate::members::Event;
 
 /// How long after the latest `since` each other running node called `dead` down. Panics if one did not.
 fn known_down(sim: &Sim, dead: usize, since: std::time::Instant) -> Vec<Duration> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::sim::{Sim, id};
 use super::{downs, known_down};
-use crate::Event;
+use crate::members::Event;
 
 const LIMIT: Duration = Duration::from_millis(400);
 

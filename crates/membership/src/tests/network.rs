@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::sim::{Sim, address, id};
 use super::{downs, known_down};
-use crate::{Event, Rejected};
+use crate::Rejected;
+use crate::members::Event;
 
 #[test]
 fn a_link_cut_one_way_or_both_ways_kills_nobody_while_others_see_both() {

@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use keryx_membership::{
-    Config, DATAGRAM_MAX_LEN, Event, GroupId, Key, Keys, Members, NodeId, Seed, Term, Timing,
-};
+use keryx_membership::members::{Config, Event};
+use keryx_membership::{DATAGRAM_MAX_LEN, GroupId, Key, Keys, Members, NodeId, Seed, Term, Timing};
 
 /// Octets of the IPv4 and the UDP header of each datagram.
 const HEADERS_LEN: u64 = 28;

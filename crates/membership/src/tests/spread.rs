@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::sim::{Sim, id};
-use crate::{Event, Facts, GroupId, Interface, Term};
+use crate::members::Event;
+use crate::{Facts, GroupId, Interface, Term};
 
 fn facts(draining: bool) -> Facts {
     let prefixes = vec!["192.0.2.7/24".parse().unwrap()];

@@ -55,6 +55,8 @@ pub(super) struct Machines {
     pub(super) unannounced: BTreeSet<IpAddr>,
     /// When the latest change of `held` is to be noted.
     note_at: Option<Instant>,
+    /// There was a stall, and nobody was asked yet.
+    resync_wanted: bool,
     restarting_secs: Option<u16>,
     draining: bool,
     /// What of the counters stands in the metrics already.
@@ -103,6 +105,7 @@ impl Machines {
             on_wire: BTreeMap::new(),
             unannounced: BTreeSet::new(),
             note_at: None,
+            resync_wanted: false,
             restarting_secs: None,
             draining: false,
             counted: Counters::default(),
@@ -127,7 +130,6 @@ impl Machines {
 
     /// Takes in the plan and the interfaces. Gives the interfaces that came back.
     pub(super) fn follow(&mut self, orders: &Orders, links: &Links, now: Instant) -> Vec<IfIndex> {
-        self.notice_stall(now);
         let links: Vec<_> = links.values().map(placing::link).collect();
         let returned = self.follow_links(links, now);
         self.placing.internal_ips.clone_from(&orders.internal_ips);
@@ -319,20 +321,17 @@ impl Machines {
 
     /// Takes a datagram of another speaker.
     pub(super) fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
-        self.notice_stall(now);
         // Counted there, by reason.
         let _rejected = self.members.handle_input(from, datagram, now);
     }
 
     /// Takes a frame that an interface received.
     pub(super) fn handle_frame(&mut self, index: IfIndex, frame: &[u8], now: Instant) {
-        self.notice_stall(now);
         self.announcer.handle_input(index, frame, now);
     }
 
     /// Does what is due. Everything that the sockets have must have been handed over before.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        self.notice_stall(now);
         self.members.handle_timeout(now);
         self.takeover.handle_timeout(now);
         self.announcer.handle_timeout(now);
@@ -351,8 +350,9 @@ impl Machines {
     }
 
     /// If something was due long ago this process was stopped or starved, and others may have taken over: then nothing
-    /// may be answered before that is known. Heartbeats are due all the time, so it shows soon.
-    fn notice_stall(&mut self, now: Instant) {
+    /// may be answered before that is known. Heartbeats are due all the time, so it shows soon. To be called first of all
+    /// after a wait.
+    pub(super) fn notice_stall(&mut self, now: Instant) {
         let Some(due) = self.members.poll_timeout() else { return };
         let lost = now.saturating_duration_since(due);
         if lost < takeover::Config::default().stall_min {
@@ -362,7 +362,15 @@ impl Machines {
         self.metrics.stalls.inc();
         self.takeover.handle_stall(lost, now);
         self.act(now);
-        self.members.handle_timeout(now);
+        self.resync_wanted = true;
+    }
+
+    /// After a stall: asks the others who holds what. To be called when all datagrams that came in before are handed over.
+    pub(super) fn resync(&mut self, now: Instant) {
+        if std::mem::take(&mut self.resync_wanted) {
+            self.members.resync(now);
+            self.members.handle_timeout(now);
+        }
     }
 
     /// Carries what one machine has to say to the others, until none has anything.
@@ -400,7 +408,9 @@ impl Machines {
                         self.takeover.handle_release(node, group, Term(0), now);
                     }
                 }
-                members::Event::Synced => self.takeover.handle_synced(now),
+                // If nobody is heard, nobody has told anything: the takeover machine asks the segment in time.
+                members::Event::Synced if self.members.joined() => self.takeover.handle_synced(now),
+                members::Event::Synced => {}
                 // Noticed here before, by the same clock.
                 members::Event::Stalled(_) => {}
                 members::Event::PathUp { node, address } => {

@@ -127,17 +127,15 @@ async fn run(
             () = due(driver.retry_at) => Event::Links,
             Some(()) = readable_seen.recv() => Event::Readable,
         };
+        // Whatever it was: an answer that is here already must not be taken for silence.
+        driver.read();
         match event {
             Event::Orders | Event::Links => {
                 driver.follow(&orders.borrow_and_update().clone(), &links.borrow_and_update().clone());
             }
-            Event::Readable => driver.read(),
+            Event::Readable => {}
             Event::Keys => driver.read_keys(),
-            Event::Due => {
-                // An answer that is here already must not be taken for silence.
-                driver.read();
-                driver.machines.handle_timeout(clock::now());
-            }
+            Event::Due => driver.machines.handle_timeout(clock::now()),
             Event::Stop => {
                 driver.say_goodbye().await;
                 return Ok(());
@@ -205,7 +203,9 @@ impl Driver {
     fn read(&mut self) {
         let now = clock::now();
         let machines = &mut self.machines;
+        machines.notice_stall(now);
         self.gossip.read(READS_MAX, |from, datagram| machines.handle_datagram(from, datagram, now));
+        machines.resync(now);
         self.ports.read(READS_MAX, |index, frame| machines.handle_frame(index, frame, now));
         machines.settle(now);
     }
