@@ -7,6 +7,7 @@ mod addresses;
 mod controller;
 mod failover;
 mod gateways;
+mod layer2;
 mod pools;
 mod refusals;
 mod services;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         pools::TESTS,
         sharing::TESTS,
         failover::TESTS,
+        layer2::TESTS,
         controller::TESTS,
     ];
     let trials = groups.into_iter().flatten().map(|test| trial(*test, &shared)).collect();

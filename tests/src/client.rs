@@ -20,7 +20,7 @@ const ARP_WINDOW: Duration = Duration::from_millis(100);
 
 /// The first client of a lab.
 pub struct Client<'a> {
-    keryx: &'a Keryx,
+    pub(crate) keryx: &'a Keryx,
 }
 
 impl Keryx {

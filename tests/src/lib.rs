@@ -5,8 +5,10 @@ pub mod client;
 pub mod controller;
 pub mod crowd;
 pub mod keryx;
+pub mod outage;
 pub mod pool;
 pub mod space;
+pub mod speaker;
 pub mod wait;
 
 pub use controller::Controller;

@@ -1,6 +1,6 @@
 //! The speaker's drivers, each on a thread inside a host's network, with a test in place of the plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -9,8 +9,13 @@ use anyhow::Result;
 use keryx_api::Protocol;
 use keryx_api::ledger::OwnerKind;
 use keryx_lab::Host;
-use keryx_plan::{Decision, GroupKey, GuardInput, NodeName, ObjectName, Owner, OwnerKey, Plan, VipPlan};
+use keryx_plan::{
+    Decision, GroupKey, GroupPlan, GuardInput, NodeName, ObjectName, Owner, OwnerKey, Plan, VipPlan,
+    rendezvous,
+};
+use keryx_speaker::drivers::layer2::{KeySource, Settings};
 use keryx_speaker::{Metrics, Orders, drivers};
+use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +27,8 @@ pub(crate) struct Driver {
     /// What it counts.
     pub(crate) metrics: Metrics,
     _worker: Worker,
+    /// What it reads and writes; goes after it.
+    files: Option<TempDir>,
 }
 
 impl Driver {
@@ -44,9 +51,20 @@ impl Driver {
     /// # Errors
     /// Its thread cannot be started.
     pub(crate) fn layer2(node: &Host, orders: Orders) -> Result<Self> {
-        Self::start(node, orders, |orders, metrics, stop| {
-            drivers::layer2::start(orders, BTreeSet::new(), metrics, stop)
-        })
+        let files = tempfile::tempdir()?;
+        std::fs::write(files.path().join("key"), [7; 32])?;
+        let settings = Settings {
+            node: NodeName::from(node.name()),
+            interfaces: BTreeSet::new(),
+            keys: KeySource(files.path().to_owned()),
+            cluster: "wire".to_owned(),
+            holds_file: files.path().join("holds"),
+        };
+        let mut driver = Self::start(node, orders, |orders, metrics, stop| {
+            drivers::layer2::start(orders, settings, metrics, stop)
+        })?;
+        driver.files = Some(files);
+        Ok(driver)
     }
 
     fn start(
@@ -58,7 +76,7 @@ impl Driver {
         let metrics = Metrics::default();
         let stop = CancellationToken::new();
         let thread = node.namespace().run(|| spawn(orders_seen, metrics.clone(), stop.clone()))?;
-        Ok(Self { orders, metrics, _worker: Worker::new(stop, thread) })
+        Ok(Self { orders, metrics, _worker: Worker::new(stop, thread), files: None })
     }
 
     /// Gives it new orders instead of all earlier ones.
@@ -74,15 +92,27 @@ pub(crate) fn guarding(vips: &[IpAddr], claimed: &[(Protocol, u16)]) -> Orders {
     Orders { plan: Arc::new(Plan { guard, ..Plan::default() }), ..Orders::default() }
 }
 
-/// Orders to announce exactly `vips`.
+/// Orders to announce exactly `vips`, each a group of its own, for which every node is a candidate.
 pub(crate) fn announcing(vips: &[IpAddr]) -> Orders {
-    let name = ObjectName::new("shop", "web");
-    let vip_plan = VipPlan {
-        owners: [Owner { kind: OwnerKind::Service, name: name.clone() }].into(),
-        group: GroupKey(OwnerKey::Service(name)),
-        decision: Decision::Announce,
-        announcer: Some(NodeName::from("n1")),
-    };
-    let vips: BTreeMap<_, _> = vips.iter().map(|vip| (*vip, vip_plan.clone())).collect();
-    Orders { plan: Arc::new(Plan { vips, ..Plan::default() }), ..Orders::default() }
+    let mut plan = Plan::default();
+    for vip in vips {
+        let name = ObjectName::new("shop", &vip.to_string());
+        let group = GroupKey(OwnerKey::Service(name.clone()));
+        let vip_plan = VipPlan {
+            owners: [Owner { kind: OwnerKind::Service, name }].into(),
+            group: group.clone(),
+            decision: Decision::Announce,
+            while_holding: Decision::Announce,
+            announcer: Some(NodeName::from("n1")),
+        };
+        let group_plan = GroupPlan {
+            id: rendezvous::group_id(&group),
+            vips: [*vip].into(),
+            candidates: ["n1", "n2", "n3"].map(NodeName::from).into(),
+            forwards: true,
+        };
+        plan.vips.insert(*vip, vip_plan);
+        plan.groups.insert(group, group_plan);
+    }
+    Orders { plan: Arc::new(plan), ..Orders::default() }
 }

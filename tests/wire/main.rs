@@ -4,6 +4,7 @@
 //! Needs root and the lab's unpacked packages; either missing is a failure that says so.
 
 mod announcement;
+mod discovery;
 mod driver;
 mod guard;
 mod interfaces;
@@ -11,10 +12,12 @@ mod kube_proxy;
 mod lab;
 mod neighbours;
 mod pod;
+mod questions;
 mod refusal;
 mod run;
 mod scene;
 mod segment;
+mod station;
 mod worker;
 
 use std::process::ExitCode;
@@ -27,7 +30,15 @@ type Test = (&'static str, fn() -> Result<()>);
 
 fn main() -> ExitCode {
     keryx_lab::init();
-    let groups = [guard::TESTS, refusal::TESTS, announcement::TESTS, neighbours::TESTS, interfaces::TESTS];
+    let groups = [
+        guard::TESTS,
+        refusal::TESTS,
+        announcement::TESTS,
+        neighbours::TESTS,
+        interfaces::TESTS,
+        discovery::TESTS,
+        questions::TESTS,
+    ];
     let trials = groups.into_iter().flatten().map(|test| trial(*test)).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

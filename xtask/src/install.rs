@@ -21,6 +21,8 @@ const CONTROLLER_METRICS_PORT: u16 = 8080;
 const CONTROLLER_HEALTH_PORT: u16 = 8081;
 /// Port of the speaker on its node's loopback, for metrics and health alike.
 const SPEAKER_PORT: u16 = 7472;
+/// Port on which speakers talk to each other.
+const MEMBERSHIP_PORT: u16 = 7947;
 const LIVENESS_PERIOD_SECONDS: u32 = 5;
 /// Short, because other speakers take over from a speaker that is not Ready, and wait for one that is to be.
 const READINESS_PERIOD_SECONDS: u32 = 1;
@@ -163,6 +165,14 @@ fn speaker() -> Value {
         json!({
             "hostNetwork": true,
             "priorityClassName": "system-node-critical",
+            // Long enough to tell the others that it will be back.
+            "terminationGracePeriodSeconds": 5,
+            "volumes": [
+                // Not optional: without a key a speaker could not talk to the others. The controller makes it.
+                {"name": "membership", "secret": {"secretName": names::SECRET_MEMBERSHIP, "defaultMode": 0o400}},
+                // Outlives the Pod, so that the next speaker goes on with what this one held; and not the node's boot.
+                {"name": "state", "hostPath": {"path": "/run/keryx", "type": "DirectoryOrCreate"}},
+            ],
             "tolerations": [
                 {"effect": "NoSchedule", "operator": "Exists"},
                 {"effect": "NoExecute", "operator": "Exists"},
@@ -173,6 +183,11 @@ fn speaker() -> Value {
             json!({
                 "args": [format!("--metrics-bind-address=127.0.0.1:{SPEAKER_PORT}")],
                 "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
+                "ports": [{"name": "membership", "containerPort": MEMBERSHIP_PORT, "protocol": "UDP"}],
+                "volumeMounts": [
+                    {"name": "membership", "mountPath": "/etc/keryx/membership", "readOnly": true},
+                    {"name": "state", "mountPath": "/run/keryx"},
+                ],
                 "livenessProbe": probe("/healthz", LIVENESS_PERIOD_SECONDS),
                 "readinessProbe": probe("/readyz", READINESS_PERIOD_SECONDS),
                 "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}},
@@ -200,9 +215,12 @@ mod tests {
         assert_eq!(security["capabilities"], json!({"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]}));
         assert_eq!(security["allowPrivilegeEscalation"], false);
         assert_eq!(security["readOnlyRootFilesystem"], true);
-        for field in ["hostPID", "hostIPC", "volumes"] {
+        for field in ["hostPID", "hostIPC"] {
             assert!(pod[field].is_null(), "{field}");
         }
+        let volumes: Vec<&Value> = pod["volumes"].as_array().unwrap().iter().collect();
+        let host_paths = volumes.iter().filter_map(|volume| volume.pointer("/hostPath/path"));
+        assert_eq!(Vec::from_iter(host_paths), ["/run/keryx"]);
     }
 
     #[test]

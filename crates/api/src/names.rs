@@ -9,6 +9,10 @@ pub const CONTROLLER_NAME: &str = "keryx.dev/gateway-controller";
 pub const LOAD_BALANCER_CLASS: &str = "keryx.dev/load-balancer";
 /// Namespace of the ledger, the exposures and the workloads unless told otherwise.
 pub const NAMESPACE: &str = "keryx-system";
+/// Name of the Secret with the key by which speakers know each other, in Keryx' own namespace.
+pub const SECRET_MEMBERSHIP: &str = "keryx-membership";
+/// Key of that Secret that holds the key which seals what speakers send: 32 octets.
+pub const MEMBERSHIP_KEY: &str = "key";
 /// Name of the ConfigMap with address ranges unless told otherwise.
 pub const IPAM_CONFIGMAP: &str = "keryx";
 

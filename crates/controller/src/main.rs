@@ -9,6 +9,7 @@ mod generated;
 mod index;
 mod lease;
 mod ledger;
+mod membership_key;
 mod metrics;
 mod runtime;
 mod services;

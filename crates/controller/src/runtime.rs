@@ -12,6 +12,7 @@ use tracing::info;
 use crate::args::Args;
 use crate::core::{Core, Input, Settings};
 use crate::lease::{Candidate, Term};
+use crate::membership_key;
 use crate::metrics::Metrics;
 use crate::services::ServicePolicy;
 use crate::watches;
@@ -31,6 +32,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 
     let identity = identity();
     watches::start(&client, &args, &sender);
+    tokio::spawn(membership_key::keep(client.clone(), args.namespace.clone()));
     let (term, lease) = elect(&args, client.clone(), identity.clone(), sender.clone(), stop.clone());
 
     let settings = Settings {

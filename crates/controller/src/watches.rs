@@ -24,6 +24,8 @@ use crate::discovery::{self, Served};
 
 /// Seconds that a watch may be silent before it is opened anew.
 const WATCH_TIMEOUT_SECS: u32 = 60;
+/// Objects in one page of a list. As they come they are four times as large as what is kept of them.
+pub(crate) const PAGE: u32 = 100;
 /// Pause before discovery is asked again: a CRD is told by its watch before its kind is served.
 const DISCOVERY_RETRY: Duration = Duration::from_millis(500);
 /// How often discovery is asked again after a CRD changed.
@@ -63,7 +65,7 @@ fn made(component: &str) -> watcher::Config {
 }
 
 fn config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_TIMEOUT_SECS)
+    watcher::Config::default().timeout(WATCH_TIMEOUT_SECS).page_size(PAGE)
 }
 
 /// Watches the CRDs of Gateway API and of Keryx, and starts and ends the watches of their kinds accordingly.

@@ -60,6 +60,17 @@ impl Host {
         drop_at_ingress(&self.site.namespace("sw"), &self.port(segment), loss.from_host_percent, self)
     }
 
+    /// Drops what comes to a UDP port of the host, or lets it through again.
+    pub fn set_udp_block(&self, port: u16, blocked: bool) -> Result<()> {
+        let table = format!("inet lab-block-{port}");
+        let mut rules = format!("table {table} {{}}\ndelete table {table}\n");
+        if blocked {
+            let chain = "type filter hook input priority -500;";
+            let _ = writeln!(rules, "table {table} {{ chain input {{ {chain} udp dport {port} drop; }}; }}");
+        }
+        nft(&self.namespace(), &rules, self)
+    }
+
     fn at_switch(&self, line: &str) -> Result<()> {
         network::ip(&self.site.namespace("sw"), line)
     }
@@ -78,8 +89,13 @@ fn drop_at_ingress(namespace: &Namespace, device: &str, percent: u8, host: &Host
         };
         let _ = writeln!(rules, "table {table} {{ chain ingress {{ {chain} {rule}; }}; }}");
     }
+    nft(namespace, &rules, host)
+}
+
+/// Loads rules in a namespace.
+fn nft(namespace: &Namespace, rules: &str, host: &Host) -> Result<()> {
     let parts = &host.site.parts;
     let mut nft = namespace.command(parts.debian("/usr/sbin/nft"));
     nft.env("LD_LIBRARY_PATH", parts.library_path()).args(["-f", "-"]);
-    machine::run_with_input(&mut nft, &rules).map(drop)
+    machine::run_with_input(&mut nft, rules).map(drop)
 }

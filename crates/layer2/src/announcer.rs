@@ -1,45 +1,49 @@
-//! Answers ARP requests for the VIPs of this node and announces them unasked.
+//! Answers for the VIPs of this node and announces them unasked, in both address families.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use crate::wire::arp::{ArpPacket, FRAME_LEN, Operation};
+use ipnet::IpNet;
+
+use crate::conflict::ConflictWatch;
+use crate::event::{AskError, Check, Event, Outcome, QuestionId, UnknownInterface};
+use crate::frames::{self, Form};
+use crate::heard::{self, Claim, Heard, Question};
+use crate::probe::{Ask, Prober, QUESTIONS_MAX, Station};
+use crate::wire::Frame;
 use crate::{IfIndex, MacAddr};
 
-/// Announcements in a burst, the first of them at once. A neighbour ignores a change for a second after the last
-/// one (Linux `locktime`), and frames get lost while a switch learns; so one is not enough.
-const BURST_ANNOUNCEMENTS: u8 = 6;
-/// From one announcement of a burst to the next.
-const BURST_INTERVAL: Duration = Duration::from_secs(1);
+mod counters;
+mod input;
+mod output;
+mod pace;
+mod schedule;
+
+pub use counters::{Counters, FamilyCounters};
+use pace::Pace;
+use schedule::{Schedule, Timing};
+
 /// Answers that wait for [`Announcer::poll_transmit`]. A driver that drains after each input never has two; the
 /// limit keeps any other from growing without bound, and an asker asks again.
-const PENDING_REPLIES_MAX: usize = 1024;
+const PENDING_ANSWERS_MAX: usize = 1024;
+/// Events that wait for [`Announcer::poll_event`]. What comes when there are so many is as if it had not been heard:
+/// a station that goes on claiming is heard again. Decisions always fit, being bounded by the questions.
+const PENDING_EVENTS_MAX: usize = 4096;
 
 /// What can be set about announcing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Seconds between two announcements of a VIP after its burst; 0 = none after the burst.
     pub refresh_interval_secs: u32,
+    /// What delays and nonces follow from. Should differ from node to node and from start to start; need not be secret.
+    pub seed: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { refresh_interval_secs: 60 }
+        Self { refresh_interval_secs: 60, seed: 0 }
     }
-}
-
-/// What has been seen and sent so far. Only grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Requests for a VIP of the interface that they came in on.
-    pub requests: u64,
-    /// Answers handed out by [`Announcer::poll_transmit`].
-    pub replies: u64,
-    /// Gratuitous frames, of either form, handed out by [`Announcer::poll_transmit`].
-    pub gratuitous: u64,
-    /// Frames that are not ARP for IPv4 over Ethernet, or broken.
-    pub malformed: u64,
 }
 
 /// A frame to send.
@@ -47,101 +51,115 @@ pub struct Counters {
 pub struct Transmit {
     /// Through which interface.
     pub interface: IfIndex,
-    /// From the Ethernet header to the end of the ARP packet, unpadded.
-    pub frame: [u8; FRAME_LEN],
+    /// True for neighbor discovery, false for ARP.
+    pub is_ipv6: bool,
+    /// From the Ethernet header to the end of the packet, unpadded.
+    pub frame: Frame,
 }
 
-/// VIPs were given for an interface whose MAC address is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("interface {} is not known; set its MAC address first", .0.0)]
-pub struct UnknownInterface(pub IfIndex);
-
-/// The ARP side of a node: one value for all its interfaces and VIPs.
+/// The ARP and neighbor discovery of a node: one value for all its interfaces and VIPs.
 ///
-/// Cardinality: one timer per VIP and interface in one ordered set, so each event costs O(log n), and a request for
+/// What frames leave, in this order: answers; questions to single stations; questions to segments and gratuitous
+/// frames, these two at most 20 in a millisecond, so that 10,000 VIPs are announced in a second and no answer waits
+/// for them.
+///
+/// Cardinality: one timer per VIP and interface in one ordered set, so each event costs O(log n), and a question about
 /// an address that is none of ours costs a look-up and no allocation. Every frame is built when it is handed out,
-/// from what is announced then: nothing can leave for a VIP that was withdrawn before.
+/// from what is announced then: nothing can leave for a VIP that was withdrawn before. A VIP takes some 200 octets.
 #[derive(Debug)]
 pub struct Announcer {
-    refresh_interval: Option<Duration>,
     interfaces: BTreeMap<IfIndex, Interface>,
-    timers: Timers,
-    replies: VecDeque<Reply>,
-    gratuitous: BTreeSet<(IfIndex, Ipv4Addr, Form)>,
+    /// How often an interface came, so that none begins with a revision that an earlier one had.
+    interfaces_seen: u64,
+    members: BTreeSet<MacAddr>,
+    schedule: Schedule,
+    pace: Pace,
+    /// The second frame of an announcement whose first one has left.
+    second: Option<(IfIndex, Ipv4Addr)>,
+    answers: VecDeque<(IfIndex, Question)>,
+    prober: Prober,
+    conflicts: ConflictWatch,
+    events: VecDeque<Event>,
     counters: Counters,
+    /// The latest time that was told. Frames that are due then may be handed out.
+    now: Option<Instant>,
 }
-
-/// When the next announcement of each VIP is due; mirrors [`Schedule::due`].
-type Timers = BTreeSet<(Instant, IfIndex, Ipv4Addr)>;
 
 #[derive(Debug)]
 struct Interface {
     mac: MacAddr,
-    vips: BTreeMap<Ipv4Addr, Schedule>,
-}
-
-/// The announcements of one VIP on one interface.
-#[derive(Debug)]
-struct Schedule {
-    /// Announcements of the burst that are still to come.
-    burst_left: u8,
-    /// When the next one is due; `None` after the burst if there is no refresh.
-    due: Option<Instant>,
-}
-
-/// An answer owed.
-#[derive(Debug)]
-struct Reply {
-    interface: IfIndex,
-    vip: Ipv4Addr,
-    to_mac: MacAddr,
-    to_ip: Ipv4Addr,
-}
-
-/// Both forms of a gratuitous frame are sent, in this order: some hosts heed only the one, some only the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Form {
-    Request,
-    Reply,
+    /// Its own addresses, for questions.
+    addresses: Vec<IpNet>,
+    vips: BTreeMap<IpAddr, Timing>,
+    /// VIPs that are answered for with the hardware address of another node.
+    stand_ins: BTreeMap<IpAddr, MacAddr>,
+    revision: u64,
 }
 
 impl Announcer {
     /// Announces nothing yet.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let refresh_interval = Duration::from_secs(config.refresh_interval_secs.into());
         Self {
-            refresh_interval: (!refresh_interval.is_zero()).then_some(refresh_interval),
             interfaces: BTreeMap::new(),
-            timers: BTreeSet::new(),
-            replies: VecDeque::new(),
-            gratuitous: BTreeSet::new(),
+            interfaces_seen: 0,
+            members: BTreeSet::new(),
+            schedule: Schedule::new(Duration::from_secs(config.refresh_interval_secs.into())),
+            pace: Pace::new(),
+            second: None,
+            answers: VecDeque::new(),
+            prober: Prober::new(config.seed),
+            conflicts: ConflictWatch::default(),
+            events: VecDeque::new(),
             counters: Counters::default(),
+            now: None,
         }
     }
 
     /// Tells the MAC address of an interface. A new address brings a new burst for each VIP there, since all
     /// neighbours hold the old one; the same address again changes nothing.
     pub fn set_interface(&mut self, index: IfIndex, mac: MacAddr, now: Instant) {
-        let interface =
-            self.interfaces.entry(index).or_insert_with(|| Interface { mac, vips: BTreeMap::new() });
-        if interface.mac == mac {
-            return;
-        }
-        interface.mac = mac;
-        for (&vip, schedule) in &mut interface.vips {
-            schedule.cancel(&mut self.timers, (index, vip));
-            *schedule = Schedule::begin(&mut self.timers, (index, vip), now);
+        let interface = self.interfaces.entry(index).or_insert_with(|| {
+            self.interfaces_seen += 1;
+            Interface::new(mac, self.interfaces_seen << 32)
+        });
+        if interface.mac != mac {
+            interface.mac = mac;
+            for (&vip, timing) in &mut interface.vips {
+                self.schedule.begin(timing, (index, vip), now);
+            }
         }
         self.handle_timeout(now);
     }
 
-    /// Forgets an interface and the VIPs on it: nothing more is sent through it.
+    /// Tells the interface's own addresses, each with the prefix of its segment. Questions to a station are asked from
+    /// one of them: for ARP from 0.0.0.0 if there is none, for neighbor discovery from ::, whose answer goes to all.
+    ///
+    /// # Errors
+    /// If [`set_interface`](Self::set_interface) has not told the interface's MAC address.
+    pub fn set_addresses(&mut self, index: IfIndex, addresses: &[IpNet]) -> Result<(), UnknownInterface> {
+        self.interface_mut(index)?.addresses = addresses.to_vec();
+        Ok(())
+    }
+
+    /// Tells the hardware addresses of all other nodes with a speaker, on all segments. A conflict with one of them is
+    /// over.
+    pub fn set_members(&mut self, members: BTreeSet<MacAddr>) {
+        for ((interface, vip), mac) in self.conflicts.end_with(&members) {
+            self.events.push_back(Event::ConflictOver { vip, interface, mac });
+        }
+        self.members = members;
+    }
+
+    /// Forgets an interface and the VIPs on it: nothing more is sent through it, and questions there are abandoned.
     pub fn remove_interface(&mut self, index: IfIndex) {
         let Some(interface) = self.interfaces.remove(&index) else { return };
-        for (vip, schedule) in interface.vips {
-            schedule.cancel(&mut self.timers, (index, vip));
+        for (vip, mut timing) in interface.vips {
+            self.schedule.cancel(&mut timing, (index, vip));
+            self.conflicts.forget((index, vip));
         }
+        self.prober.abandon(index);
+        self.collect_decisions();
     }
 
     /// Announces exactly `vips` on an interface. A new one gets its burst, beginning at once; for one that is gone
@@ -152,84 +170,192 @@ impl Announcer {
     pub fn set_vips(
         &mut self,
         index: IfIndex,
-        vips: BTreeSet<Ipv4Addr>,
+        vips: BTreeSet<IpAddr>,
         now: Instant,
     ) -> Result<(), UnknownInterface> {
-        let interface = self.interfaces.get_mut(&index).ok_or(UnknownInterface(index))?;
-        for (vip, schedule) in interface.vips.extract_if(.., |vip, _| !vips.contains(vip)) {
-            schedule.cancel(&mut self.timers, (index, vip));
+        let known = self.interface_mut(index)?.vips.keys();
+        let gone: Vec<_> = known.filter(|vip| !vips.contains(vip)).copied().collect();
+        for vip in gone {
+            self.withdraw(index, vip);
         }
         for vip in vips {
-            let begin = || Schedule::begin(&mut self.timers, (index, vip), now);
-            interface.vips.entry(vip).or_insert_with(begin);
+            self.announce(index, vip, now)?;
+        }
+        Ok(())
+    }
+
+    /// Announces a VIP on an interface, beginning with a burst. One that is announced there already goes on
+    /// undisturbed; one that this node stood in for is its own now.
+    ///
+    /// # Errors
+    /// If [`set_interface`](Self::set_interface) has not told the interface's MAC address.
+    pub fn announce(&mut self, index: IfIndex, vip: IpAddr, now: Instant) -> Result<(), UnknownInterface> {
+        let interface = self.interfaces.get_mut(&index).ok_or(UnknownInterface(index))?;
+        if !interface.vips.contains_key(&vip) {
+            if interface.stand_ins.remove(&vip).is_none() {
+                interface.revision += 1;
+            }
+            let timing = interface.vips.entry(vip).or_default();
+            self.schedule.begin(timing, (index, vip), now);
         }
         self.handle_timeout(now);
         Ok(())
     }
 
-    /// Takes a frame that an interface received. Requests for its VIPs, broadcast or unicast, are answered; among
-    /// them probes, whose sender address is 0.0.0.0 (RFC 5227 §2.1.1). Everything else changes nothing.
-    pub fn handle_input(&mut self, index: IfIndex, frame: &[u8]) {
-        let Some(interface) = self.interfaces.get(&index) else { return };
-        let Ok(packet) = ArpPacket::parse(frame) else {
-            self.counters.malformed += 1;
-            return;
-        };
-        if !interface.vips.contains_key(&packet.target_ip) || !asks(&packet, interface.mac) {
-            return;
-        }
-        self.counters.requests += 1;
-        if self.replies.len() < PENDING_REPLIES_MAX {
-            self.replies.push_back(Reply {
-                interface: index,
-                vip: packet.target_ip,
-                to_mac: packet.sender_mac,
-                to_ip: packet.sender_ip,
-            });
-        }
+    /// Stops announcing a VIP on an interface: from here on nothing is sent for it. Nothing if it is not announced.
+    pub fn withdraw(&mut self, index: IfIndex, vip: IpAddr) {
+        let Some(interface) = self.interfaces.get_mut(&index) else { return };
+        let Some(mut timing) = interface.vips.remove(&vip) else { return };
+        interface.revision += 1;
+        self.schedule.cancel(&mut timing, (index, vip));
+        self.conflicts.forget((index, vip));
     }
 
-    /// Makes ready the announcements that are due. Calling it too early or twice does nothing; a late call makes up
-    /// for nothing, so a node that was frozen does not flood its segment.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(&(due, index, vip)) = self.timers.first()
-            && due <= now
+    /// Begins the burst of a VIP anew, for one that another node has announced meanwhile. Nothing if it is not
+    /// announced there.
+    pub fn burst(&mut self, index: IfIndex, vip: IpAddr, now: Instant) {
+        let interface = self.interfaces.get_mut(&index);
+        if let Some(timing) = interface.and_then(|interface| interface.vips.get_mut(&vip)) {
+            self.schedule.begin(timing, (index, vip), now);
+        }
+        self.handle_timeout(now);
+    }
+
+    /// Answers questions for a VIP with the hardware address of the node that holds it, which cannot answer just now.
+    /// Nothing is announced. Frames still have this node as their Ethernet source, or switches would send it what is
+    /// meant for the holder. Nothing if the VIP is announced here.
+    ///
+    /// # Errors
+    /// If [`set_interface`](Self::set_interface) has not told the interface's MAC address.
+    pub fn stand_in(&mut self, index: IfIndex, vip: IpAddr, holder: MacAddr) -> Result<(), UnknownInterface> {
+        let interface = self.interface_mut(index)?;
+        if !interface.vips.contains_key(&vip) && interface.stand_ins.insert(vip, holder).is_none() {
+            interface.revision += 1;
+        }
+        Ok(())
+    }
+
+    /// Ends what [`stand_in`](Self::stand_in) began. Nothing if there is nothing to end.
+    pub fn end_stand_in(&mut self, index: IfIndex, vip: IpAddr) {
+        if let Some(interface) = self.interfaces.get_mut(&index)
+            && interface.stand_ins.remove(&vip).is_some()
         {
-            self.timers.pop_first();
-            let interface = self.interfaces.get_mut(&index);
-            let Some(schedule) = interface.and_then(|interface| interface.vips.get_mut(&vip)) else {
-                continue;
-            };
-            schedule.burst_left = schedule.burst_left.saturating_sub(1);
-            let interval = if schedule.burst_left > 0 { Some(BURST_INTERVAL) } else { self.refresh_interval };
-            schedule.due = interval.map(|interval| now + interval);
-            self.timers.extend(schedule.due.map(|due| (due, index, vip)));
-            self.gratuitous.extend([(index, vip, Form::Request), (index, vip, Form::Reply)]);
+            interface.revision += 1;
         }
     }
 
-    /// The next frame to send, until there is none. Answers come before announcements, so a driver that asks again
-    /// after each input never lets an asker wait for a burst.
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        while let Some(reply) = self.replies.pop_front() {
-            if let Some(transmit) = self.transmit(reply.interface, reply.vip, |mac| answer(mac, &reply)) {
-                self.counters.replies += 1;
-                return Some(transmit);
-            }
+    /// Asks one station twice, 20 ms apart, whether it answers for an address. [`Event::Decided`] tells: that it did as
+    /// soon as it does, that it was silent 40 ms after the first question. A decision made so late that this process
+    /// must have been starved is not trusted, and the station asked again. The caller has to hand over every frame that
+    /// it has received before it calls [`handle_timeout`](Self::handle_timeout).
+    ///
+    /// With an address that nobody uses this is the test for proxy ARP: a station that answers for it as well says
+    /// nothing by its answers for others.
+    ///
+    /// # Errors
+    /// The interface's MAC address is not known, or 20,000 questions are open.
+    pub fn ask_station(
+        &mut self,
+        index: IfIndex,
+        address: IpAddr,
+        mac: MacAddr,
+        now: Instant,
+    ) -> Result<QuestionId, AskError> {
+        self.begin_question(index, address, |prober| prober.ask_station(index, address, mac, now), now)
+    }
+
+    /// Asks a segment whether anybody uses an address, without claiming it. [`Event::Decided`] tells the stations that
+    /// answered, members among them, and foreign ones that checked the same address at the same time. The time counts
+    /// from the first frame, which can wait for its turn if very many addresses are checked.
+    ///
+    /// # Errors
+    /// As [`ask_station`](Self::ask_station).
+    pub fn check_address(
+        &mut self,
+        index: IfIndex,
+        address: IpAddr,
+        check: Check,
+        now: Instant,
+    ) -> Result<QuestionId, AskError> {
+        self.begin_question(index, address, |prober| prober.check(index, address, check, now), now)
+    }
+
+    fn begin_question(
+        &mut self,
+        index: IfIndex,
+        address: IpAddr,
+        ask: impl FnOnce(&mut Prober) -> Option<QuestionId>,
+        now: Instant,
+    ) -> Result<QuestionId, AskError> {
+        let interface = self.interfaces.get_mut(&index).ok_or(UnknownInterface(index))?;
+        let is_new = !interface.is_answered(address) && !self.prober.concerns(index, address);
+        let question = ask(&mut self.prober).ok_or(AskError::TooMany(QUESTIONS_MAX))?;
+        interface.revision += u64::from(is_new);
+        self.handle_timeout(now);
+        Ok(question)
+    }
+
+    /// The interfaces whose MAC address was told.
+    pub fn interfaces(&self) -> impl Iterator<Item = IfIndex> {
+        self.interfaces.keys().copied()
+    }
+
+    /// The addresses on an interface that frames matter about: VIPs announced or stood in for, and addresses that
+    /// questions are open about. No other frame need be handed over, so this is what the kernel may let through.
+    #[must_use]
+    pub fn addresses(&self, index: IfIndex) -> BTreeSet<IpAddr> {
+        let interface = self.interfaces.get(&index);
+        let answered =
+            interface.into_iter().flat_map(|known| known.vips.keys().chain(known.stand_ins.keys()));
+        answered.copied().chain(self.prober.addresses(index)).collect()
+    }
+
+    /// Changes when [`addresses`](Self::addresses) gets a member, or loses a VIP; one that was only asked about stays
+    /// until then. An interface that comes again has another one. To be looked at before frames are sent: the answer to a
+    /// question must find its way.
+    #[must_use]
+    pub fn addresses_revision(&self, index: IfIndex) -> u64 {
+        self.interfaces.get(&index).map_or(0, |interface| interface.revision)
+    }
+
+    /// The IPv6 addresses on an interface that are answered for, whose solicited-node groups must be joined.
+    pub fn solicited(&self, index: IfIndex) -> impl Iterator<Item = std::net::Ipv6Addr> {
+        let interface = self.interfaces.get(&index);
+        let answered =
+            interface.into_iter().flat_map(|known| known.vips.keys().chain(known.stand_ins.keys()));
+        answered.filter_map(|address| match address {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => Some(*address),
+        })
+    }
+
+    /// Makes ready what is due: announcements, questions, decisions. Calling it too early or twice does nothing; a late
+    /// call makes up for nothing, so a node that was frozen does not flood its segment.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        self.pace.fill(now);
+        self.prober.handle_timeout(now);
+        while let Some(((index, vip), mac)) = self.conflicts.next_quiet(now) {
+            let question = self.prober.ask_station(index, vip, mac, now);
+            self.conflicts.asked((index, vip), question, now);
         }
-        while let Some((index, vip, form)) = self.gratuitous.pop_first() {
-            if let Some(transmit) = self.transmit(index, vip, |mac| gratuitous(mac, vip, form)) {
-                self.counters.gratuitous += 1;
-                return Some(transmit);
-            }
-        }
-        None
+        self.collect_decisions();
+    }
+
+    /// What was found out, until there is nothing more.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due; `None` while nothing is.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.first().map(|&(due, _, _)| due)
+        let [station_ask, segment_ask, decision] = self.prober.timeouts();
+        let paced = |due| self.pace.permits_at(due);
+        let announcement = self.schedule.first().map(|(due, ..)| paced(due));
+        let all =
+            [station_ask, segment_ask.map(paced), decision, announcement, self.conflicts.poll_timeout()];
+        all.into_iter().flatten().min()
     }
 
     /// What has been seen and sent so far.
@@ -238,76 +364,23 @@ impl Announcer {
         self.counters
     }
 
-    /// The one place where frames come into being: only for a VIP that is announced there now, with the MAC address
-    /// of now.
-    fn transmit(
-        &self,
-        index: IfIndex,
-        vip: Ipv4Addr,
-        packet: impl FnOnce(MacAddr) -> ArpPacket,
-    ) -> Option<Transmit> {
-        let interface = self.interfaces.get(&index)?;
-        interface
-            .vips
-            .contains_key(&vip)
-            .then(|| Transmit { interface: index, frame: packet(interface.mac).emit() })
+    /// Time never goes back, whatever is told.
+    fn advance(&mut self, now: Instant) {
+        self.now = Some(self.now.map_or(now, |known| known.max(now)));
+    }
+
+    fn interface_mut(&mut self, index: IfIndex) -> Result<&mut Interface, UnknownInterface> {
+        self.interfaces.get_mut(&index).ok_or(UnknownInterface(index))
     }
 }
 
-impl Schedule {
-    /// A burst whose first announcement is due now.
-    fn begin(timers: &mut Timers, (index, vip): (IfIndex, Ipv4Addr), now: Instant) -> Self {
-        timers.insert((now, index, vip));
-        Self { burst_left: BURST_ANNOUNCEMENTS, due: Some(now) }
+impl Interface {
+    fn new(mac: MacAddr, revision: u64) -> Self {
+        Self { mac, addresses: Vec::new(), vips: BTreeMap::new(), stand_ins: BTreeMap::new(), revision }
     }
 
-    fn cancel(&self, timers: &mut Timers, (index, vip): (IfIndex, Ipv4Addr)) {
-        if let Some(due) = self.due {
-            timers.remove(&(due, index, vip));
-        }
-    }
-}
-
-/// True if `packet` is a question that an interface with the address `own` has to answer, should it have the target.
-fn asks(packet: &ArpPacket, own: MacAddr) -> bool {
-    packet.operation == Operation::Request
-        // In promiscuous mode the socket also sees what is meant for other stations.
-        && (packet.ethernet_destination == own || packet.ethernet_destination == MacAddr::BROADCAST)
-        // A gratuitous request tells and does not ask (RFC 5227 §1.1: an announcement).
-        && packet.sender_ip != packet.target_ip
-        // Nobody owns such an address; an answer to a group address would go to many.
-        && packet.sender_mac.is_unicast()
-        && packet.sender_mac != own
-}
-
-/// RFC 826, "Packet Reception": swapped, own hardware address filled in, sent to the asker alone.
-fn answer(mac: MacAddr, reply: &Reply) -> ArpPacket {
-    ArpPacket {
-        ethernet_destination: reply.to_mac,
-        ethernet_source: mac,
-        operation: Operation::Reply,
-        sender_mac: mac,
-        sender_ip: reply.vip,
-        target_mac: reply.to_mac,
-        target_ip: reply.to_ip,
-    }
-}
-
-/// RFC 5227 §1.1: sender and target address are both the one that is announced.
-fn gratuitous(mac: MacAddr, vip: Ipv4Addr, form: Form) -> ArpPacket {
-    let (operation, target_mac) = match form {
-        Form::Request => (Operation::Request, MacAddr::ZERO),
-        // Linux takes a gratuitous reply inside its lock time only if the target hardware address is the sender's.
-        Form::Reply => (Operation::Reply, mac),
-    };
-    ArpPacket {
-        ethernet_destination: MacAddr::BROADCAST,
-        ethernet_source: mac,
-        operation,
-        sender_mac: mac,
-        sender_ip: vip,
-        target_mac,
-        target_ip: vip,
+    fn is_answered(&self, address: IpAddr) -> bool {
+        self.vips.contains_key(&address) || self.stand_ins.contains_key(&address)
     }
 }
 

@@ -1,8 +1,13 @@
 //! Frames as values. Parsing trusts nothing and never panics; emitting is its mirror.
 
 pub mod arp;
+pub mod ndp;
 
 use std::fmt;
+use std::net::Ipv6Addr;
+use std::ops::Deref;
+
+use etherparse::err::LenError;
 
 /// A 48-bit Ethernet address, in the order of the wire.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,11 +19,24 @@ impl MacAddr {
     /// "Not known": the target hardware address of a request.
     pub const ZERO: Self = Self([0; 6]);
 
+    /// Where IPv6 sends what is for a group (RFC 2464 §7): 33:33 and the last four octets of the group's address.
+    #[must_use]
+    pub fn of_group(group: Ipv6Addr) -> Self {
+        let [.., a, b, c, d] = group.octets();
+        Self([0x33, 0x33, a, b, c, d])
+    }
+
+    /// True for the address of a group of stations, of which all is one.
+    #[must_use]
+    pub fn is_group(self) -> bool {
+        // IEEE 802: the lowest bit of the first octet marks a group address.
+        self.0[0] & 1 == 1
+    }
+
     /// True for the address of one station: neither a group address (broadcast is one) nor zero.
     #[must_use]
     pub fn is_unicast(self) -> bool {
-        // IEEE 802: the lowest bit of the first octet marks a group address.
-        self.0[0] & 1 == 0 && self != Self::ZERO
+        !self.is_group() && self != Self::ZERO
     }
 }
 
@@ -35,6 +53,53 @@ impl fmt::Debug for MacAddr {
     }
 }
 
+/// Octets of the Ethernet header.
+const ETHERNET_HEADER_LEN: usize = 14;
+
+/// Longest frame that is ever sent: a neighbor message with one option.
+const FRAME_LEN_MAX: usize = 86;
+
+/// An Ethernet frame to send, from the header to the end of the packet, unpadded and without checksum. At most 86
+/// octets, held in place: a frame costs no allocation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    octets: [u8; FRAME_LEN_MAX],
+    length: usize,
+}
+
+impl Frame {
+    /// # Panics
+    /// If there are more than 86 octets; no emitter makes them.
+    fn new(content: &[u8]) -> Self {
+        let mut octets = [0; FRAME_LEN_MAX];
+        octets[..content.len()].copy_from_slice(content);
+        Self { octets, length: content.len() }
+    }
+}
+
+impl Deref for Frame {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.octets[..self.length]
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+/// True if the ethertype is that of IPv6; any other frame is left to the ARP parser, which says what it is.
+pub(crate) fn is_ipv6(frame: &[u8]) -> bool {
+    frame.get(12..ETHERNET_HEADER_LEN) == Some(&[0x86, 0xdd])
+}
+
+fn too_short(error: LenError) -> ParseError {
+    ParseError::TooShort { required: error.required_len, actual: error.len }
+}
+
 /// Why a frame is not one of ours to read. Holds no bytes of the frame, so that refusing costs no allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
@@ -46,8 +111,10 @@ pub enum ParseError {
         /// Octets that the layer has.
         actual: usize,
     },
-    /// Another protocol than the one asked for.
-    #[error("ethertype {0:#06x} is not ARP (0x0806)")]
+    /// Neither ARP nor IPv6, or not the one of them that was asked for.
+    #[error(
+        "ethertype {0:#06x} is neither ARP (0x0806) nor IPv6 (0x86dd), or not the one that was asked for"
+    )]
     EtherType(u16),
     /// `ar$hrd` is not Ethernet.
     #[error("ARP hardware type {0} is not Ethernet (1)")]
@@ -66,4 +133,41 @@ pub enum ParseError {
     /// `ar$op` is neither request nor reply.
     #[error("ARP operation {0} is neither request (1) nor reply (2)")]
     Operation(u16),
+    /// The version field of an IPv6 frame is not 6.
+    #[error("IP version is not 6")]
+    Version,
+    /// Not ICMPv6 right after the IPv6 header.
+    #[error("next header {0} is not ICMPv6 (58)")]
+    NextHeader(u8),
+    /// Has passed a router, which neighbor discovery never does.
+    #[error("hop limit {0} is not 255")]
+    HopLimit(u8),
+    /// Wrong ICMPv6 checksum.
+    #[error("ICMPv6 checksum is wrong")]
+    Checksum,
+    /// Neither a neighbor solicitation nor a neighbor advertisement of code 0.
+    #[error(
+        "ICMPv6 type {kind}, code {code} is neither neighbor solicitation (135, 0) nor advertisement (136, 0)"
+    )]
+    IcmpType {
+        /// ICMPv6 type.
+        kind: u8,
+        /// ICMPv6 code.
+        code: u8,
+    },
+    /// The target is a group, which nobody can resolve.
+    #[error("target {0} is a multicast address")]
+    MulticastTarget(Ipv6Addr),
+    /// An option of length 0, of a wrong length, or past the end of the message.
+    #[error("option of type {0} has a wrong length")]
+    OptionLength(u8),
+    /// Duplicate address detection that was not sent to a solicited-node group.
+    #[error("solicitation from :: goes to {0}, no solicited-node group")]
+    DetectionDestination(Ipv6Addr),
+    /// Duplicate address detection that names a hardware address to answer to.
+    #[error("solicitation from :: has a source link-layer address")]
+    DetectionSource,
+    /// An advertisement to a group that claims to be an answer.
+    #[error("advertisement to a group has its solicited flag set")]
+    SolicitedByGroup,
 }

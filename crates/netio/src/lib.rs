@@ -3,6 +3,7 @@
 //!
 //! The only crate with `unsafe` code. A socket belongs to the network namespace of the thread that opens it.
 
+pub mod groups;
 pub mod link;
 pub mod nftables;
 pub mod packet;

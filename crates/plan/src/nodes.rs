@@ -11,6 +11,19 @@ use crate::{NodeName, ObjectName, Reason, rendezvous};
 /// Node annotation, with any value, that asks for all VIPs to be moved away.
 pub const ANNOTATION_DRAIN: &str = "keryx.dev/drain";
 
+/// Whether the node is to hand over what it holds.
+pub fn is_draining(node: &Node) -> bool {
+    is_excluded(node) || has_drain_annotation(node)
+}
+
+fn is_excluded(node: &Node) -> bool {
+    node.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(LABEL_EXCLUDE_NODE))
+}
+
+fn has_drain_annotation(node: &Node) -> bool {
+    node.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(ANNOTATION_DRAIN))
+}
+
 /// A Node, reduced to what decides.
 #[derive(Debug, PartialEq, Eq)]
 struct NodeFacts {
@@ -20,16 +33,14 @@ struct NodeFacts {
 
 impl NodeFacts {
     fn of(node: &Node) -> Self {
-        let has_label = node.metadata.labels.as_ref().is_some_and(|l| l.contains_key(LABEL_EXCLUDE_NODE));
-        let draining = node.metadata.annotations.as_ref().is_some_and(|a| a.contains_key(ANNOTATION_DRAIN));
         let status = node.status.as_ref();
         let condition = |type_: &str| {
             let mut conditions = status.and_then(|s| s.conditions.as_deref()).unwrap_or_default().iter();
             conditions.find(|condition| condition.type_ == type_).map(|condition| condition.status.as_str())
         };
-        let obstacle = if has_label {
+        let obstacle = if is_excluded(node) {
             Some(Reason::NodeExcluded)
-        } else if draining {
+        } else if has_drain_annotation(node) {
             Some(Reason::NodeDraining)
         } else if condition("NetworkUnavailable") == Some("True") {
             Some(Reason::NodeNetworkUnavailable)

@@ -1,12 +1,13 @@
 //! The decision for one group: which node announces it.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use keryx_api::exposure::{AnnounceFrom, WithoutEndpoints};
 
 use crate::group::{Group, GroupPort, Vip};
 use crate::nodes::Nodes;
-use crate::{NodeName, Reason, TrafficPolicy, rendezvous};
+use crate::{CANDIDATES_MAX, GroupPlan, NodeName, Reason, TrafficPolicy, rendezvous};
 
 /// How fit a node is, best last: by ports covered, then by an endpoint of its own, then by the rendezvous score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,22 +89,65 @@ impl<'a> Placement<'a> {
         Ok(Fitness { covered, local, score: rendezvous::score(self.group_id, standing.id) })
     }
 
-    /// The node that announces one of the group's addresses, or why none does.
+    /// The node that announces one of the group's addresses if no node holds the group yet, or why none does.
     pub(crate) fn announcer(&self, address: IpAddr, vip: &Vip) -> Result<&'a NodeName, Reason> {
-        let mut ports = self.group.ports.iter().filter(|port| port.addresses.contains(&address));
-        let has_endpoints = ports.clone().any(|port| port.endpoints.exist());
-        if !has_endpoints && vip.without_endpoints == WithoutEndpoints::Withdraw {
-            return Err(Reason::NoEndpoints);
-        }
+        self.is_wanted(address, vip)?;
         let Some((holder, _)) = self.holder else {
             let any_eligible = self.nodes.standings().iter().any(|standing| standing.obstacle.is_none());
             return Err(if any_eligible { Reason::NoEndpointOnEligibleNode } else { Reason::NoEligibleNode });
         };
         let holder = &self.nodes.standings()[holder].name;
-        if has_endpoints && !ports.any(|port| port.is_covered_by(holder)) {
+        self.while_holding(holder, address, vip)?;
+        Ok(holder)
+    }
+
+    /// Whether a node that holds the group announces one of its addresses, or why it does not.
+    pub(crate) fn while_holding(&self, holder: &NodeName, address: IpAddr, vip: &Vip) -> Result<(), Reason> {
+        self.is_wanted(address, vip)?;
+        if self.has_endpoints(address) && !self.ports_of(address).any(|port| port.is_covered_by(holder)) {
             return Err(Reason::HolderLacksEndpoint { node: holder.clone() });
         }
-        Ok(holder)
+        Ok(())
+    }
+
+    /// Whether any node should announce the address.
+    fn is_wanted(&self, address: IpAddr, vip: &Vip) -> Result<(), Reason> {
+        if vip.without_endpoints == WithoutEndpoints::Refuse || self.has_endpoints(address) {
+            Ok(())
+        } else {
+            Err(Reason::NoEndpoints)
+        }
+    }
+
+    fn has_endpoints(&self, address: IpAddr) -> bool {
+        self.ports_of(address).any(|port| port.endpoints.exist())
+    }
+
+    fn ports_of(&self, address: IpAddr) -> impl Iterator<Item = &GroupPort> {
+        self.group.ports.iter().filter(move |port| port.addresses.contains(&address))
+    }
+
+    /// Who may hold the group, as seen from a node; `None` if no address of it can be announced anywhere.
+    pub(crate) fn plan(&self, me: &NodeName) -> Option<GroupPlan> {
+        let vips = self.group.vips.iter();
+        if !vips.clone().any(|(address, vip)| self.is_wanted(*address, vip).is_ok()) {
+            return None;
+        }
+        let places = 0..self.nodes.standings().len();
+        let mut ranked: Vec<(Fitness, usize)> =
+            places.filter_map(|place| Some((self.fitness(place).ok()?, place))).collect();
+        let most = ranked.iter().map(|(fitness, _)| fitness.covered).max();
+        ranked.retain(|(fitness, _)| Some(fitness.covered) == most);
+        ranked.sort_unstable_by_key(|ranked| Reverse(*ranked));
+        ranked.truncate(CANDIDATES_MAX);
+        let name = |(_, place): &(Fitness, usize)| self.nodes.standings()[*place].name.clone();
+        let covers = |port: &GroupPort| port.is_covered_by(me);
+        Some(GroupPlan {
+            id: self.group_id,
+            vips: vips.map(|(address, _)| *address).collect(),
+            candidates: ranked.iter().map(name).collect(),
+            forwards: !self.endpoints_exist || self.group.ports.iter().any(covers),
+        })
     }
 
     /// Why a node does not announce the group; `None` for the holder.

@@ -13,6 +13,8 @@ use crate::{GroupKey, NodeName, Owner, OwnerKey, Reason};
 pub struct Plan {
     /// Every address of ours, announced by this node or not.
     pub vips: BTreeMap<IpAddr, VipPlan>,
+    /// The groups of these addresses: who may hold them.
+    pub groups: BTreeMap<GroupKey, GroupPlan>,
     /// What the guard must know about the same addresses.
     pub guard: GuardInput,
     /// Addresses that somebody has in a status or exposure and that are not announced for that owner by any node.
@@ -26,10 +28,30 @@ pub struct VipPlan {
     pub owners: Arc<[Owner]>,
     /// The group that it is announced with.
     pub group: GroupKey,
-    /// What this node does.
+    /// What this node does if no node holds the group yet.
     pub decision: Decision,
-    /// The node that announces it by this plan. If none does, `decision` says why, the same on every node.
+    /// What this node does while it holds the group, for whatever reason it came to that.
+    pub while_holding: Decision,
+    /// The node that announces it if no node holds the group yet. If none does, `decision` says why, the same on every
+    /// node.
     pub announcer: Option<NodeName>,
+}
+
+/// Candidates of one group that a plan names. Should all of them fail at once, the next plan names others.
+pub const CANDIDATES_MAX: usize = 8;
+
+/// Who may hold one group. A group without an address that any node could announce has no entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupPlan {
+    /// [`rendezvous::group_id`](crate::rendezvous::group_id) of the group's key.
+    pub id: u64,
+    /// Its addresses, ordered.
+    pub vips: Box<[IpAddr]>,
+    /// The nodes that cover the most ports, best first; at most [`CANDIDATES_MAX`].
+    pub candidates: Box<[NodeName]>,
+    /// Whether traffic that still comes to this node reaches an endpoint, so that it may go on answering until another
+    /// node has taken over.
+    pub forwards: bool,
 }
 
 /// What one node does with one address.
@@ -64,6 +86,8 @@ pub struct GuardInput {
 pub struct Changes {
     /// Keys of [`Plan::vips`].
     pub vips: BTreeSet<IpAddr>,
+    /// Keys of [`Plan::groups`].
+    pub groups: BTreeSet<GroupKey>,
     /// Keys of [`GuardInput::vips`].
     pub guard: BTreeSet<IpAddr>,
     /// Keys of [`Plan::refused`].
@@ -75,6 +99,6 @@ pub struct Changes {
 impl Changes {
     /// True if the plan is what it was.
     pub fn is_empty(&self) -> bool {
-        self.vips.is_empty() && self.guard.is_empty() && self.refused.is_empty()
+        self.vips.is_empty() && self.groups.is_empty() && self.guard.is_empty() && self.refused.is_empty()
     }
 }

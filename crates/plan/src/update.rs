@@ -66,6 +66,7 @@ impl Index {
         }
         let changes = Changes {
             vips: differing_keys(&before.vips, &after.vips),
+            groups: differing_keys(&before.groups, &after.groups),
             guard: differing_keys(&before.guard.vips, &after.guard.vips),
             refused: differing_keys(&before.refused, &after.refused),
             groups_computed,
@@ -73,6 +74,7 @@ impl Index {
         // Not `append`, which rebuilds the whole map.
         let plan = &mut self.planned.plan;
         plan.vips.extend(after.vips);
+        plan.groups.extend(after.groups);
         plan.guard.vips.extend(after.guard.vips);
         plan.refused.extend(after.refused);
         changes
@@ -98,6 +100,7 @@ impl Planned {
     fn take_out(&mut self, owner: &OwnerKey, before: &mut Plan) {
         let key = self.led_by.get(owner).cloned().unwrap_or_else(|| GroupKey(owner.clone()));
         let Some(entries) = self.groups.remove(&key) else { return };
+        before.groups.extend(self.plan.groups.remove_entry(&key));
         for address in entries.vips {
             before.vips.extend(self.plan.vips.remove_entry(&address));
             before.guard.vips.extend(self.plan.guard.vips.remove_entry(&address));
@@ -133,9 +136,13 @@ fn enter(group: &Group, placement: &Placement<'_>, me: &NodeName, plan: &mut Pla
             }
             Err(reason) => (Decision::Skip(reason), None),
         };
+        let while_holding =
+            placement.while_holding(me, address, vip).map_or_else(Decision::Skip, |()| Decision::Announce);
         let owners = vip.owners.as_slice().into();
-        plan.vips.insert(address, VipPlan { owners, group: group.key.clone(), decision, announcer });
+        let vip_plan = VipPlan { owners, group: group.key.clone(), decision, while_holding, announcer };
+        plan.vips.insert(address, vip_plan);
     }
+    plan.groups.extend(placement.plan(me).map(|group_plan| (group.key.clone(), group_plan)));
     for refused in &group.refused {
         let refusal = Refusal { owner: refused.owner.clone(), reason: refused.reason.clone() };
         plan.refused.insert((refused.member.clone(), refused.address), refusal);

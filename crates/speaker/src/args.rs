@@ -40,6 +40,19 @@ pub struct Args {
     #[arg(long = "interface", env = "KERYX_INTERFACES", value_name = "NAME", value_delimiter = ',')]
     pub interfaces: Vec<String>,
 
+    /// Folder with the key by which speakers know each other: 'key', and 'accepted-key' while it is being changed
+    #[arg(
+        long,
+        env = "KERYX_MEMBERSHIP_KEYS",
+        value_name = "FOLDER",
+        default_value = "/etc/keryx/membership"
+    )]
+    pub membership_keys: PathBuf,
+
+    /// Folder for what a restart of the speaker should outlive, and one of the node should not
+    #[arg(long, env = "KERYX_STATE", value_name = "FOLDER", default_value = "/run/keryx")]
+    pub state: PathBuf,
+
     /// Form of the log lines on standard error; RUST_LOG sets the level (default info)
     #[arg(long, env = "KERYX_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,

@@ -1,5 +1,6 @@
 //! What `/metrics` tells.
 
+use keryx_layer2::{Counters, FamilyCounters};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,6 +14,13 @@ pub struct ReasonLabels {
     pub reason: &'static str,
 }
 
+/// Why groups came to this node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CauseLabels {
+    /// Code of the takeover machine's cause.
+    pub cause: &'static str,
+}
+
 /// All metrics of the speaker.
 #[derive(Clone, Default)]
 pub struct Metrics {
@@ -22,19 +30,59 @@ pub struct Metrics {
     pub vips_skipped: Family<ReasonLabels, Gauge>,
     /// VIPs of the plan for which no interface of this node is fit.
     pub vips_without_interface: Gauge,
-    /// ARP requests for an announced VIP.
-    pub arp_requests: Counter,
-    /// Answers to them.
-    pub arp_replies: Counter,
-    /// Gratuitous ARP frames.
-    pub arp_gratuitous: Counter,
+    /// What was seen and sent of ARP.
+    pub arp: Frames,
+    /// What was seen and sent of neighbor discovery.
+    pub ndp: Frames,
+    /// Other speakers that are heard.
+    pub members: Gauge,
+    /// Groups that this node took over, by cause.
+    pub moves: Family<CauseLabels, Counter>,
+    /// Times that a station which is no member claimed a VIP.
+    pub conflicts: Counter,
+    /// Times that this process was stopped or starved for so long that it asked anew who holds what.
+    pub stalls: Counter,
     /// Failures to send a frame or open a socket.
     pub packet_errors: Counter,
     /// Failures to write the guard's rules.
     pub guard_errors: Counter,
 }
 
+/// Frames of one protocol.
+#[derive(Clone, Default)]
+pub struct Frames {
+    /// Questions for an announced VIP.
+    pub requests: Counter,
+    /// Answers to them.
+    pub replies: Counter,
+    /// Announcements.
+    pub gratuitous: Counter,
+}
+
+impl Frames {
+    fn register(&self, registry: &mut Registry, protocol: &str) {
+        let mut register = |name: &str, help: &str, counter: &Counter| {
+            registry.register(format!("{protocol}_{name}"), help, counter.clone());
+        };
+        register("requests", "Questions for an announced VIP", &self.requests);
+        register("replies", "Answers to questions", &self.replies);
+        register("gratuitous", "Announcements sent", &self.gratuitous);
+    }
+
+    fn count(&self, now: &FamilyCounters, before: &FamilyCounters) {
+        self.requests.inc_by(now.requests - before.requests);
+        self.replies.inc_by(now.replies - before.replies);
+        self.gratuitous.inc_by(now.gratuitous - before.gratuitous);
+    }
+}
+
 impl Metrics {
+    /// Adds what the announcer has counted since `before`.
+    pub(crate) fn count(&self, now: &Counters, before: &Counters) {
+        self.arp.count(&now.arp, &before.arp);
+        self.ndp.count(&now.ndp, &before.ndp);
+    }
+
     /// The metrics, and the registry that shows them.
     pub(crate) fn new() -> (Self, Registry) {
         let metrics = Self::default();
@@ -50,9 +98,24 @@ impl Metrics {
             "VIPs to announce for which no interface of this node is fit",
             metrics.vips_without_interface.clone(),
         );
-        registry.register("arp_requests", "ARP requests for an announced VIP", metrics.arp_requests.clone());
-        registry.register("arp_replies", "Answers to ARP requests", metrics.arp_replies.clone());
-        registry.register("arp_gratuitous", "Gratuitous ARP frames sent", metrics.arp_gratuitous.clone());
+        metrics.arp.register(&mut registry, "arp");
+        metrics.ndp.register(&mut registry, "ndp");
+        registry.register("members", "Other speakers that are heard", metrics.members.clone());
+        registry.register(
+            "moves",
+            "Groups of VIPs that this node took over, by cause",
+            metrics.moves.clone(),
+        );
+        registry.register(
+            "conflicts",
+            "Times that a station which is no member claimed a VIP",
+            metrics.conflicts.clone(),
+        );
+        registry.register(
+            "stalls",
+            "Times that this process did not run for so long that it asked anew who holds what",
+            metrics.stalls.clone(),
+        );
         registry.register(
             "packet_errors",
             "Failures to send or receive frames",

@@ -1,6 +1,6 @@
 //! Wires watches, index and drivers together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -48,12 +48,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (guarded, guarded_seen) = state::channel(None);
     let (announce, announce_seen) = state::channel(Orders::default());
 
-    let layer2 = drivers::layer2::start(
-        announce_seen,
-        args.interfaces.iter().cloned().collect(),
-        metrics.clone(),
-        stop.clone(),
-    )?;
+    let layer2 =
+        drivers::layer2::start(announce_seen, layer2_settings(&args), metrics.clone(), stop.clone())?;
     tokio::spawn(drivers::gate::run(orders_seen.clone(), guarded_seen, announce, ready.clone()));
     let guard_stop = CancellationToken::new();
     let guard = tokio::spawn(guard(orders_seen, guarded, metrics.clone(), guard_stop.clone()));
@@ -76,6 +72,16 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     guard_stop.cancel();
     guard.await.context("the guard driver panicked")?;
     withdrawn.map_err(|_| anyhow::anyhow!("the layer 2 driver panicked"))
+}
+
+fn layer2_settings(args: &Args) -> drivers::layer2::Settings {
+    drivers::layer2::Settings {
+        node: NodeName::from(args.node_name.as_str()),
+        interfaces: args.interfaces.iter().cloned().collect(),
+        keys: drivers::layer2::KeySource(args.membership_keys.clone()),
+        cluster: args.namespace.clone(),
+        holds_file: args.state.join("holds"),
+    }
 }
 
 /// Runs the guard from the first plan on: until then the table of the speaker before this one is the best there is.
@@ -113,7 +119,12 @@ fn watch_all(client: &Client, namespace: &str) -> mpsc::Receiver<Input> {
 struct Core {
     me: NodeName,
     index: Index,
-    internal_ips: Vec<IpAddr>,
+    /// Every Node with its InternalIPs.
+    nodes: BTreeMap<NodeName, Vec<IpAddr>>,
+    /// Whether this node hands over what it holds.
+    draining: bool,
+    /// Nodes or `draining` have changed since the last orders.
+    nodes_changed: bool,
     /// Kinds that have not sent their first full list yet. Until then nothing is announced: a plan from half a
     /// cluster could be any plan.
     unsynced: BTreeSet<&'static str>,
@@ -129,7 +140,9 @@ impl Core {
         Self {
             me,
             index: Index::default(),
-            internal_ips: Vec::new(),
+            nodes: BTreeMap::new(),
+            draining: false,
+            nodes_changed: false,
             unsynced,
             planned: false,
             orders,
@@ -192,24 +205,36 @@ impl Core {
         self.synced("Node", &change);
         match change {
             Change::Apply(node) => {
-                self.note_own_addresses(&node);
+                self.note_node(&node);
                 self.index.apply_node(&node);
             }
-            Change::Delete(node) => self.index.delete_node(&node.name_any()),
+            Change::Delete(node) => {
+                self.nodes_changed |= self.nodes.remove(&NodeName::from(&*node.name_any())).is_some();
+                self.index.delete_node(&node.name_any());
+            }
             Change::Reset(all) => {
-                all.iter().for_each(|node| self.note_own_addresses(node));
+                let known = std::mem::take(&mut self.nodes);
+                all.iter().for_each(|node| self.note_node(node));
+                self.nodes_changed = self.nodes != known;
                 self.index.reset_nodes(all.iter().map(|object| &**object));
             }
         }
     }
 
-    fn note_own_addresses(&mut self, node: &Node) {
-        if node.name_any() != self.me.as_str() {
-            return;
+    fn note_node(&mut self, node: &Node) {
+        let name = NodeName::from(&*node.name_any());
+        if name == self.me {
+            let draining = keryx_plan::is_draining(node);
+            self.nodes_changed |= draining != self.draining;
+            self.draining = draining;
         }
         let addresses = node.status.iter().flat_map(|status| status.addresses.iter().flatten());
         let internal = addresses.filter(|address| address.type_ == "InternalIP");
-        self.internal_ips = internal.filter_map(|address| address.address.parse().ok()).collect();
+        let internal: Vec<IpAddr> = internal.filter_map(|address| address.address.parse().ok()).collect();
+        if self.nodes.get(&name) != Some(&internal) {
+            self.nodes.insert(name, internal);
+            self.nodes_changed = true;
+        }
     }
 
     fn apply_exposures(&mut self, change: Change<ConfigMap>) {
@@ -239,26 +264,33 @@ impl Core {
     fn publish(&mut self) {
         let changes = self.index.update(&self.me);
         let first = !std::mem::replace(&mut self.planned, true);
-        if !first && changes.is_empty() && self.orders.borrow().internal_ips == self.internal_ips {
+        let nodes_changed = std::mem::take(&mut self.nodes_changed);
+        if !first && changes.is_empty() && !nodes_changed {
             return;
         }
         debug!(groups = changes.groups_computed, "plan changed");
         let plan = self.index.plan();
         self.report();
-        self.orders
-            .send_replace(Orders { plan: Arc::new(plan.clone()), internal_ips: self.internal_ips.clone() });
+        let nodes = if first || nodes_changed {
+            Arc::new(self.nodes.clone())
+        } else {
+            Arc::clone(&self.orders.borrow().nodes)
+        };
+        self.orders.send_replace(Orders {
+            plan: Arc::new(plan.clone()),
+            internal_ips: self.nodes.get(&self.me).cloned().unwrap_or_default(),
+            draining: self.draining,
+            nodes,
+        });
     }
 
     fn report(&self) {
-        let mut announced = 0;
         let mut skipped = std::collections::BTreeMap::new();
         for vip in self.index.plan().vips.values() {
-            match &vip.decision {
-                Decision::Announce => announced += 1,
-                Decision::Skip(reason) => *skipped.entry(reason.code()).or_insert(0) += 1,
+            if let Decision::Skip(reason) = &vip.decision {
+                *skipped.entry(reason.code()).or_insert(0) += 1;
             }
         }
-        self.metrics.vips_announced.set(announced);
         self.metrics.vips_skipped.clear();
         for (reason, count) in skipped {
             self.metrics.vips_skipped.get_or_create(&ReasonLabels { reason }).set(count);

@@ -23,12 +23,10 @@ use super::{Core, RETRY, notice};
 use crate::clock;
 use crate::index::{Key, Listing, Store};
 use crate::ledger::Ledger;
+use crate::watches::PAGE;
 
 /// Longest wait for all that is read.
 const READ_LIMIT: Duration = Duration::from_secs(30);
-
-/// Objects in one page of a list.
-const PAGE: u32 = 500;
 
 /// What a new leader reads.
 struct Reading {

@@ -2,14 +2,11 @@
 
 use std::net::Ipv4Addr;
 
-use etherparse::{ArpHardwareId, ArpOperation, ArpPacketSlice, EtherType, Ethernet2Slice, err::LenError};
+use etherparse::{ArpHardwareId, ArpOperation, ArpPacketSlice, EtherType, Ethernet2Slice};
 use pnet_packet::arp::{ArpHardwareTypes, ArpOperations, MutableArpPacket};
 use pnet_packet::ethernet::{EtherTypes, MutableEthernetPacket};
 
-use super::{MacAddr, ParseError};
-
-/// Octets of the Ethernet header.
-const ETHERNET_HEADER_LEN: usize = 14;
+use super::{ETHERNET_HEADER_LEN, Frame, MacAddr, ParseError, too_short};
 
 /// Octets of an ARP frame: 14 of Ethernet and 28 of ARP. The driver or the NIC pads it to the Ethernet minimum.
 pub const FRAME_LEN: usize = ETHERNET_HEADER_LEN + 28;
@@ -81,7 +78,7 @@ impl ArpPacket {
 
     /// Writes the frame, ready for a raw packet socket.
     #[must_use]
-    pub fn emit(&self) -> [u8; FRAME_LEN] {
+    pub fn emit(&self) -> Frame {
         let mut frame = [0; FRAME_LEN];
         let (header, payload) = frame.split_at_mut(ETHERNET_HEADER_LEN);
         let mut ethernet = MutableEthernetPacket::new(header).expect("14 octets hold an Ethernet header");
@@ -101,12 +98,8 @@ impl ArpPacket {
         arp.set_sender_proto_addr(self.sender_ip);
         arp.set_target_hw_addr(self.target_mac.0.into());
         arp.set_target_proto_addr(self.target_ip);
-        frame
+        Frame::new(&frame)
     }
-}
-
-fn too_short(error: LenError) -> ParseError {
-    ParseError::TooShort { required: error.required_len, actual: error.len }
 }
 
 #[cfg(test)]
@@ -166,8 +159,8 @@ mod tests {
 
     #[test]
     fn packets_emit_their_golden_frames() {
-        assert_eq!(request().emit(), REQUEST);
-        assert_eq!(reply().emit(), REPLY);
+        assert_eq!(*request().emit(), REQUEST);
+        assert_eq!(*reply().emit(), REPLY);
     }
 
     #[test]

@@ -1,97 +1,87 @@
-//! Kernel filters in classic BPF (Linux `filter.rst`), written as a list of named steps.
+//! Kernel filters in classic BPF (Linux `filter.rst`): which frames pass to a socket.
+//!
+//! A filter asks what a frame is about, first by its headers, then by a search tree over the ranges of addresses that
+//! matter. It has two instructions for each range and word of an address; a search takes some ten.
 
-/// One step of a filter. A `Require…` that does not hold drops the frame; so does a load past the frame's end, by
-/// the kernel's rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// Loads how the frame is addressed, as the kernel saw it (`PACKET_HOST`, …).
-    LoadPacketType,
-    /// Loads the 16-bit number at this offset of the frame.
-    LoadHalfWord(u32),
-    /// Loads the length of the frame.
-    LoadLength,
-    /// What was loaded last must be this.
-    RequireEqual(u32),
-    /// What was loaded last must be this or less.
-    RequireAtMost(u32),
-    /// What was loaded last must be this or more.
-    RequireAtLeast(u32),
-    /// Passes so many octets of the frame on.
-    Accept(u32),
-}
+mod assembly;
+mod tree;
+
+use super::ranges::Ranges;
+use assembly::{Assembly, Label};
+
+pub(super) use assembly::Instruction;
+
+/// The most instructions that the kernel takes (`BPF_MAXINSNS`).
+const INSTRUCTIONS_MAX: usize = 4096;
 
 /// Octets of an Ethernet header and an ARP packet for IPv4.
 const ARP_FRAME_LEN: u32 = 42;
-const ETHERTYPE_OFFSET: u32 = 12;
 const ARP_OPERATION_OFFSET: u32 = 20;
 const ARP_OPERATION_REQUEST: u32 = 1;
+const ARP_SENDER_OFFSET: u32 = 28;
+const ARP_TARGET_OFFSET: u32 = 38;
 
-/// ARP requests that are broadcast or sent to this host.
-pub(super) const ARP_REQUESTS: [Step; 9] = [
-    // `PACKET_HOST` is 0 and `PACKET_BROADCAST` 1. Higher are frames for others, among them those of a VLAN that has
-    // no interface here, whose tag is no longer there to see.
-    Step::LoadPacketType,
-    Step::RequireAtMost(libc::PACKET_BROADCAST as u32),
-    Step::LoadHalfWord(ETHERTYPE_OFFSET),
-    Step::RequireEqual(libc::ETH_P_ARP as u32),
-    Step::LoadHalfWord(ARP_OPERATION_OFFSET),
-    Step::RequireEqual(ARP_OPERATION_REQUEST),
-    Step::LoadLength,
-    Step::RequireAtLeast(ARP_FRAME_LEN),
+const ETHERTYPE_OFFSET: u32 = 12;
+const NEXT_HEADER_OFFSET: u32 = 20;
+const HOP_LIMIT_OFFSET: u32 = 21;
+/// Without extension headers, behind which nobody sends neighbor discovery.
+const ICMP_TYPE_OFFSET: u32 = 54;
+const NDP_TARGET_OFFSET: u32 = 62;
+const NEIGHBOR_SOLICITATION: u32 = 135;
+const NEIGHBOR_ADVERTISEMENT: u32 = 136;
+/// More than any neighbor message has on Ethernet.
+const NDP_FRAME_LEN_MAX: u32 = 1514;
+
+/// ARP packets that are broadcast or sent to this host, with a sender in `ranges`, or a request for a target there.
+/// `None` if there are more ranges than a filter can hold.
+pub(super) fn arp(ranges: &Ranges) -> Option<Vec<Instruction>> {
+    let mut code = Assembly::default();
+    let drop = code.ret(0);
     // Padding stays in the kernel.
-    Step::Accept(ARP_FRAME_LEN),
-];
-
-/// One instruction, as `struct sock_filter` has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Instruction {
-    pub(super) code: u16,
-    /// Instructions to skip if a comparison holds …
-    pub(super) jump_true: u8,
-    /// … and if it does not.
-    pub(super) jump_false: u8,
-    pub(super) operand: u32,
+    let accept = code.ret(ARP_FRAME_LEN);
+    let search = tree::search(&mut code, ranges, &[ARP_TARGET_OFFSET], accept, drop);
+    let is_request = code.require_equal(ARP_OPERATION_REQUEST, search, drop);
+    let by_target = code.load_half_word(ARP_OPERATION_OFFSET, is_request);
+    let search = tree::search(&mut code, ranges, &[ARP_SENDER_OFFSET], accept, by_target);
+    let is_whole = code.require_at_least(ARP_FRAME_LEN, search, drop);
+    let length = code.load_length(is_whole);
+    addressed(&mut code, libc::PACKET_BROADCAST, libc::ETH_P_ARP, length, drop);
+    finish(code)
 }
 
-const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-const LOAD_HALF_WORD: u16 = (libc::BPF_LD | libc::BPF_H | libc::BPF_ABS) as u16;
-const LOAD_LENGTH: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_LEN) as u16;
-const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-const JUMP_GREATER: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
-const JUMP_GREATER_OR_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
-const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+/// Neighbor solicitations and advertisements that are sent to this host or to a group, with a target in `ranges`.
+/// `None` if there are more ranges than a filter can hold.
+pub(super) fn neighbor_discovery(ranges: &Ranges) -> Option<Vec<Instruction>> {
+    let mut code = Assembly::default();
+    let drop = code.ret(0);
+    let accept = code.ret(NDP_FRAME_LEN_MAX);
+    let words = [0, 4, 8, 12].map(|word| NDP_TARGET_OFFSET + word);
+    let search = tree::search(&mut code, ranges, &words, accept, drop);
+    let is_at_most = code.require_at_most(NEIGHBOR_ADVERTISEMENT, search, drop);
+    let is_at_least = code.require_at_least(NEIGHBOR_SOLICITATION, is_at_most, drop);
+    let icmp_type = code.load_byte(ICMP_TYPE_OFFSET, is_at_least);
+    // RFC 4861 §7.1.1: what comes with a lower hop limit has passed a router.
+    let is_neighbour = code.require_equal(255, icmp_type, drop);
+    let hop_limit = code.load_byte(HOP_LIMIT_OFFSET, is_neighbour);
+    let is_icmp = code.require_equal(libc::IPPROTO_ICMPV6 as u32, hop_limit, drop);
+    let next_header = code.load_byte(NEXT_HEADER_OFFSET, is_icmp);
+    addressed(&mut code, libc::PACKET_MULTICAST, libc::ETH_P_IPV6, next_header, drop);
+    finish(code)
+}
 
-/// Where a load finds what the kernel knows about the frame, beside its octets.
-const PACKET_TYPE: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE) as u32;
+/// Lets frames of a protocol go on that are addressed at most as widely as `widest`: `PACKET_HOST` is 0,
+/// `PACKET_BROADCAST` 1, `PACKET_MULTICAST` 2. Higher are frames for others, among them those of a VLAN that has no
+/// interface here, whose tag is no longer there to see.
+fn addressed(code: &mut Assembly, widest: libc::c_uchar, protocol: libc::c_int, next: Label, drop: Label) {
+    let is_protocol = code.require_equal(protocol as u32, next, drop);
+    let ethertype = code.load_half_word(ETHERTYPE_OFFSET, is_protocol);
+    let is_for_us = code.require_at_most(widest.into(), ethertype, drop);
+    code.load_packet_type(is_for_us);
+}
 
-/// Translates steps, with a last instruction that drops the frame. `steps` has at most 255 members, since a jump
-/// reaches no further.
-pub(super) fn compile(steps: &[Step]) -> Vec<Instruction> {
-    let drop_at = steps.len();
-    let mut program: Vec<_> = steps
-        .iter()
-        .enumerate()
-        .map(|(position, step)| {
-            let plain = |code, operand| Instruction { code, jump_true: 0, jump_false: 0, operand };
-            // A jump counts from the instruction after it.
-            let to_drop = u8::try_from(drop_at - position - 1).expect("a filter has at most 255 steps");
-            match *step {
-                Step::LoadPacketType => plain(LOAD_WORD, PACKET_TYPE),
-                Step::LoadHalfWord(offset) => plain(LOAD_HALF_WORD, offset),
-                Step::LoadLength => plain(LOAD_LENGTH, 0),
-                Step::RequireEqual(value) => Instruction { jump_false: to_drop, ..plain(JUMP_EQUAL, value) },
-                Step::RequireAtMost(value) => {
-                    Instruction { jump_true: to_drop, ..plain(JUMP_GREATER, value) }
-                }
-                Step::RequireAtLeast(value) => {
-                    Instruction { jump_false: to_drop, ..plain(JUMP_GREATER_OR_EQUAL, value) }
-                }
-                Step::Accept(octets) => plain(RETURN, octets),
-            }
-        })
-        .collect();
-    program.push(Instruction { code: RETURN, jump_true: 0, jump_false: 0, operand: 0 });
-    program
+fn finish(code: Assembly) -> Option<Vec<Instruction>> {
+    let program = code.finish();
+    (program.len() <= INSTRUCTIONS_MAX).then_some(program)
 }
 
 #[cfg(test)]

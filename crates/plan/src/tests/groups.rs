@@ -5,7 +5,7 @@ use keryx_api::exposure::{AnnounceFrom, WithoutEndpoints};
 use keryx_api::names::{COMPONENT_ANCHOR, LABEL_COMPONENT};
 
 use super::fixtures::*;
-use crate::{Decision, GroupKey, NodeName, OwnerKey, Reason, rendezvous};
+use crate::{Decision, GroupKey, Index, NodeName, OwnerKey, Reason, rendezvous};
 
 const VIP: &str = "192.0.2.10";
 const VIP6: &str = "2001:db8::10";
@@ -217,4 +217,36 @@ fn groups_spread_evenly_and_a_lost_node_moves_only_its_own() {
         assert!(vip.announcer == *was || *was == Some("c".into()), "{address}");
         assert_ne!(vip.announcer, Some("c".into()));
     }
+}
+
+#[test]
+fn the_candidates_of_a_group_are_the_nodes_that_cover_the_most_best_first() {
+    let mut index = three_nodes();
+    index.apply_service(&set_local(mk_service("default/web", &[VIP])));
+    index.apply_endpoint_slice(&mk_slice(
+        "default/web-1",
+        "web",
+        &[("b", State::Ready), ("c", State::Ready)],
+    ));
+    let key = service_key("default/web");
+    let (ranked, _) = ranking(&mut index, &key);
+    let group = GroupKey(key);
+    let seen_by = |index: &mut Index, me: &str| {
+        index.update(&me.into());
+        index.plan().groups[&group].clone()
+    };
+    let plan = seen_by(&mut index, "a");
+    assert_eq!((&*plan.candidates, plan.id), (&*ranked, rendezvous::group_id(&group)));
+    assert!(!plan.forwards, "no endpoint of its own under policy Local");
+    assert!(seen_by(&mut index, "b").forwards);
+    // A node that is drained is no candidate, and still serves what comes in.
+    let mut drained = mk_node("b");
+    drained.metadata.annotations = Some([(crate::ANNOTATION_DRAIN.to_owned(), String::new())].into());
+    index.apply_node(&drained);
+    let plan = seen_by(&mut index, "b");
+    assert_eq!((&*plan.candidates, plan.forwards), (&["c".into()][..], true));
+    assert_eq!(index.plan().vips[&ip(VIP)].while_holding, Decision::Announce);
+    index.delete_endpoint_slice("default", "web-1");
+    index.update(&"b".into());
+    assert!(!index.plan().groups.contains_key(&group), "nobody should hold it");
 }

@@ -387,6 +387,7 @@ proptest! {
             prop_assert_eq!(after, &model.planned_from_nothing(me));
             let expected = Changes {
                 vips: difference(&before.vips, &after.vips),
+                groups: difference(&before.groups, &after.groups),
                 guard: difference(&before.guard.vips, &after.guard.vips),
                 refused: difference(&before.refused, &after.refused),
                 groups_computed: changes.groups_computed,
@@ -418,6 +419,25 @@ proptest! {
             if let [node] = announcing[..] {
                 prop_assert!(model.is_eligible(node));
                 prop_assert!(served_by(node) || (refuse && !served_anywhere));
+            }
+        }
+    }
+
+    #[test]
+    fn all_nodes_name_the_same_candidates_and_the_first_is_the_announcer(model in model()) {
+        let plans = NODES.map(|me| model.planned_from_nothing(me));
+        for plan in &plans {
+            for (key, group) in &plan.groups {
+                let first = &plans[0].groups[key];
+                prop_assert_eq!((group.id, &group.vips, &group.candidates), (first.id, &first.vips, &first.candidates));
+                prop_assert!(group.candidates.iter().all(|node| model.is_eligible(node.as_str())));
+            }
+            prop_assert_eq!(plan.groups.len(), plans[0].groups.len());
+            for (address, vip) in &plan.vips {
+                let group = plan.groups.get(&vip.group);
+                let first = group.and_then(|group| group.candidates.first());
+                prop_assert!(vip.announcer.is_none() || vip.announcer.as_ref() == first, "{}", address);
+                prop_assert!(group.is_none_or(|group| group.vips.contains(address)));
             }
         }
     }

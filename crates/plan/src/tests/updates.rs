@@ -1,7 +1,7 @@
 //! What an update costs and says.
 
 use super::fixtures::*;
-use crate::{Changes, Index};
+use crate::{Changes, GroupKey, Index};
 
 const VIP: &str = "192.0.2.10";
 
@@ -23,7 +23,9 @@ fn a_change_computes_only_the_group_that_it_touches() {
     let mut index = hundred_services();
     index.apply_endpoint_slice(&mk_slice("default/web-10-1", "web-10", &[("b", State::Ready)]));
     let changes = index.update(&"a".into());
-    let expected = Changes { vips: [ip(VIP)].into(), groups_computed: 1, ..Changes::default() };
+    let group = GroupKey(service_key("default/web-10"));
+    let expected =
+        Changes { vips: [ip(VIP)].into(), groups: [group].into(), groups_computed: 1, ..Changes::default() };
     assert_eq!(changes, expected);
 }
 
@@ -47,8 +49,8 @@ fn a_change_of_a_node_or_of_the_point_of_view_computes_all_groups() {
     let mut index = hundred_services();
     index.delete_speaker_pod("keryx-system", "speaker-b");
     let changes = index.update(&"a".into());
-    assert!(changes.is_empty(), "a holds all before and after");
-    assert_eq!(changes.groups_computed, 100);
+    assert!(changes.vips.is_empty(), "a is first before and after");
+    assert_eq!((changes.groups.len(), changes.groups_computed), (100, 100), "b is no candidate any more");
     let changes = index.update(&"b".into());
     assert_eq!((changes.vips.len(), changes.groups_computed), (100, 100));
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use keryx_daemon::endpoints::Ready;
-use keryx_plan::Decision;
+use keryx_plan::{Decision, VipPlan};
 use tokio::sync::watch;
 
 use crate::orders::Orders;
@@ -41,9 +41,9 @@ pub async fn run(
 /// `orders` less the VIPs that would be announced and are not guarded.
 fn without_unguarded(mut orders: Orders, guarded: &BTreeSet<IpAddr>) -> Orders {
     let is_early =
-        |vip: &IpAddr, decision: &Decision| *decision == Decision::Announce && !guarded.contains(vip);
-    if orders.plan.vips.iter().any(|(vip, plan)| is_early(vip, &plan.decision)) {
-        Arc::make_mut(&mut orders.plan).vips.retain(|vip, plan| !is_early(vip, &plan.decision));
+        |vip: &IpAddr, plan: &VipPlan| plan.while_holding == Decision::Announce && !guarded.contains(vip);
+    if orders.plan.vips.iter().any(|(vip, plan)| is_early(vip, plan)) {
+        Arc::make_mut(&mut orders.plan).vips.retain(|vip, plan| !is_early(vip, plan));
     }
     orders
 }
@@ -51,7 +51,7 @@ fn without_unguarded(mut orders: Orders, guarded: &BTreeSet<IpAddr>) -> Orders {
 #[cfg(test)]
 mod tests {
     use keryx_api::ledger::OwnerKind;
-    use keryx_plan::{GroupKey, ObjectName, Owner, OwnerKey, Plan, VipPlan};
+    use keryx_plan::{GroupKey, ObjectName, Owner, OwnerKey, Plan};
 
     use super::*;
 
@@ -61,6 +61,7 @@ mod tests {
             owners: [Owner { kind: OwnerKind::Service, name: name.clone() }].into(),
             group: GroupKey(OwnerKey::Service(name)),
             decision: Decision::Announce,
+            while_holding: Decision::Announce,
             announcer: None,
         };
         let vips = vips.iter().map(|vip| (vip.parse().unwrap(), vip_plan.clone())).collect();

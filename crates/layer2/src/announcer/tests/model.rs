@@ -4,17 +4,22 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn v4(vip: IpAddr) -> Ipv4Addr {
+    let IpAddr::V4(vip) = vip else { panic!("{vip} is not IPv4") };
+    vip
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     SetInterface(u32, u8),
     RemoveInterface(u32),
-    SetVips(u32, BTreeSet<Ipv4Addr>),
-    Ask(u32, Ipv4Addr),
+    SetVips(u32, BTreeSet<IpAddr>),
+    Ask(u32, IpAddr),
     Advance(Duration),
 }
 
-fn any_vip() -> impl Strategy<Value = Ipv4Addr> {
-    (0..6u8).prop_map(|host| Ipv4Addr::new(192, 0, 2, host))
+fn any_vip() -> impl Strategy<Value = IpAddr> {
+    (0..6u8).prop_map(|host| Ipv4Addr::new(192, 0, 2, host).into())
 }
 
 fn any_op() -> impl Strategy<Value = Op> {
@@ -40,7 +45,7 @@ fn scheduled(began: Instant, now: Instant) -> Vec<Instant> {
 struct Model {
     macs: BTreeMap<u32, MacAddr>,
     /// When each VIP's burst began, and when it was announced since.
-    vips: BTreeMap<(u32, Ipv4Addr), (Instant, Vec<Instant>)>,
+    vips: BTreeMap<(u32, IpAddr), (Instant, Vec<Instant>)>,
 }
 
 impl Model {
@@ -74,7 +79,7 @@ impl Model {
         for (index, packet) in frames {
             let (_, announced) = self
                 .vips
-                .get_mut(&(index.0, packet.sender_ip))
+                .get_mut(&(index.0, packet.sender_ip.into()))
                 .expect("a frame only for a VIP that is announced");
             assert_eq!(
                 Some(&packet.sender_mac),
@@ -107,8 +112,8 @@ fn perform(announcer: &mut Announcer, op: &Op, now: Instant, known: bool) {
             assert_eq!(announcer.set_vips(IfIndex(index), vips, now).is_ok(), known);
         }
         Op::Ask(index, vip) => {
-            let packet = ArpPacket { target_ip: vip, ..request() };
-            announcer.handle_input(IfIndex(index), &packet.emit());
+            let packet = ArpPacket { target_ip: v4(vip), ..request() };
+            announcer.handle_input(IfIndex(index), &packet.emit(), now);
         }
         Op::Advance(_) => {}
     }
@@ -120,7 +125,7 @@ proptest! {
         ops in prop::collection::vec(any_op(), 1..60),
     ) {
         let mut now = start();
-        let mut announcer = Announcer::new(Config { refresh_interval_secs: 7 });
+        let mut announcer = Announcer::new(Config { refresh_interval_secs: 7, ..Config::default() });
         let mut model = Model::default();
         let mut gratuitous = 0;
         for op in ops {
@@ -153,7 +158,144 @@ proptest! {
             }
             prop_assert_eq!(announcer.poll_timeout().is_some(), !model.vips.is_empty());
             prop_assert!(announcer.poll_timeout().is_none_or(|due| due > now));
-            prop_assert_eq!(announcer.counters().gratuitous, gratuitous as u64);
+            prop_assert_eq!(announcer.counters().arp.gratuitous, gratuitous as u64);
         }
     }
+}
+
+/// Frames of any kind about a few addresses by a few stations, and garbage.
+fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+    let mac = || (0..5u8).prop_map(|last| MacAddr([2, 0, 0, 0, 0, last]));
+    let frame = (any_vip(), any_vip(), mac(), mac(), any::<bool>(), 0..4u8).prop_map(
+        |(vip, other, mac, own, is_v6, kind)| {
+            let vip = if is_v6 { v4(vip).to_ipv6_mapped().into() } else { vip };
+            let question = crate::heard::Question {
+                target: vip,
+                to_mac: own,
+                to_ip: if is_v6 { v4(other).to_ipv6_mapped().into() } else { other },
+                nonce: None,
+            };
+            match kind {
+                0 => crate::frames::gratuitous(mac, vip, Form::Reply),
+                1 => crate::frames::probe(mac, vip, [1; 6]),
+                2 => crate::frames::unicast_question(mac, &[], vip, own),
+                _ => crate::frames::answer(mac, mac, &question).unwrap(),
+            }
+            .to_vec()
+        },
+    );
+    prop_oneof![9 => frame, 1 => prop::collection::vec(any::<u8>(), 0..120)]
+}
+
+#[derive(Clone, Debug)]
+enum Deed {
+    Hear(Vec<u8>),
+    Announce(IpAddr),
+    Withdraw(IpAddr),
+    StandIn(IpAddr),
+    Ask(IpAddr),
+    Check(IpAddr, u8),
+    Pass(u64),
+}
+
+fn any_deed() -> impl Strategy<Value = Deed> {
+    let vip = || {
+        (any_vip(), any::<bool>()).prop_map(
+            |(vip, is_v6)| {
+                if is_v6 { v4(vip).to_ipv6_mapped().into() } else { vip }
+            },
+        )
+    };
+    prop_oneof![
+        8 => any_frame().prop_map(Deed::Hear),
+        2 => vip().prop_map(Deed::Announce),
+        1 => vip().prop_map(Deed::Withdraw),
+        1 => vip().prop_map(Deed::StandIn),
+        1 => vip().prop_map(Deed::Ask),
+        1 => (vip(), 0..3u8).prop_map(|(vip, check)| Deed::Check(vip, check)),
+        3 => (0..40_000u64).prop_map(Deed::Pass),
+    ]
+}
+
+proptest! {
+    /// Whatever is heard, in whatever order: nothing panics, only VIPs are claimed, every question is decided once,
+    /// conflicts begin before they are over, and with no VIP left all falls silent.
+    #[test]
+    fn hostile_neighbours_change_no_rule(deeds in prop::collection::vec(any_deed(), 1..80)) {
+        let mut now = start();
+        let mut announcer = Announcer::new(Config { refresh_interval_secs: 7, seed: 3 });
+        announcer.set_interface(ETH0, MacAddr([2, 0, 0, 0, 0, 0]), now);
+        announcer.set_members([MacAddr([2, 0, 0, 0, 0, 1])].into());
+        let mut answered = BTreeSet::new();
+        let mut asked = BTreeSet::new();
+        let mut conflicts = BTreeSet::new();
+        for deed in deeds {
+            match deed {
+                Deed::Hear(frame) => announcer.handle_input(ETH0, &frame, now),
+                Deed::Announce(vip) => {
+                    answered.insert(vip);
+                    announcer.announce(ETH0, vip, now).unwrap();
+                }
+                Deed::Withdraw(vip) => {
+                    answered.remove(&vip);
+                    conflicts.remove(&vip);
+                    announcer.withdraw(ETH0, vip);
+                    announcer.end_stand_in(ETH0, vip);
+                }
+                Deed::StandIn(vip) => {
+                    answered.insert(vip);
+                    announcer.stand_in(ETH0, vip, MacAddr([2, 0, 0, 0, 0, 1])).unwrap();
+                }
+                Deed::Ask(vip) => {
+                    asked.insert(announcer.ask_station(ETH0, vip, MacAddr([2, 0, 0, 0, 0, 2]), now).unwrap());
+                }
+                Deed::Check(vip, check) => {
+                    let check = [Check::Off, Check::Fast, Check::Full][usize::from(check)];
+                    asked.insert(announcer.check_address(ETH0, vip, check, now).unwrap());
+                }
+                Deed::Pass(millis) => {
+                    let until = now + Duration::from_millis(millis);
+                    while let Some(due) = announcer.poll_timeout() && due <= until {
+                        now = due.max(now);
+                        announcer.handle_timeout(now);
+                        settle(&mut announcer, &answered, &mut asked, &mut conflicts)?;
+                    }
+                    now = until;
+                }
+            }
+            settle(&mut announcer, &answered, &mut asked, &mut conflicts)?;
+        }
+        announcer.set_vips(ETH0, BTreeSet::new(), now).unwrap();
+        while let Some(due) = announcer.poll_timeout() {
+            announcer.handle_timeout(due);
+            settle(&mut announcer, &answered, &mut asked, &mut conflicts)?;
+        }
+        prop_assert_eq!(asked, BTreeSet::new());
+    }
+}
+
+/// Takes all that an announcer gives, and checks it.
+fn settle(
+    announcer: &mut Announcer,
+    answered: &BTreeSet<IpAddr>,
+    asked: &mut BTreeSet<QuestionId>,
+    conflicts: &mut BTreeSet<IpAddr>,
+) -> Result<(), TestCaseError> {
+    while let Some(transmit) = announcer.poll_transmit() {
+        let claim = crate::heard::read(&transmit.frame, transmit.frame[..6].try_into().map(MacAddr).unwrap());
+        if let Some(claim) = claim.unwrap().claim {
+            prop_assert!(answered.contains(&claim.ip), "{} is nobody's here", claim.ip);
+        }
+    }
+    while let Some(event) = announcer.poll_event() {
+        match event {
+            Event::Decided { question, .. } => prop_assert!(asked.remove(&question), "{question:?} twice"),
+            Event::Conflict { vip, .. } => {
+                conflicts.insert(vip);
+            }
+            Event::ConflictOver { vip, .. } => prop_assert!(conflicts.remove(&vip), "{vip} had no conflict"),
+            Event::MemberAnnounces { vip, .. } => prop_assert!(answered.contains(&vip)),
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,79 @@
+//! The speakers' processes on the nodes, to kill and to freeze.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use keryx_lab::Host;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::keryx::{Keryx, NAMESPACE};
+use crate::wait;
+
+impl Keryx {
+    /// Sends a signal to the speaker on a node.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn signal_speaker(&self, node: &Host, signal: Signal) -> Result<()> {
+        let pid = speaker(node)?.with_context(|| format!("no speaker runs on {}", node.name()))?;
+        kill(pid, signal)
+            .with_context(|| format!("failed to send {signal} to the speaker on {}", node.name()))
+    }
+
+    /// Waits until every node has a speaker and each of them is Ready.
+    ///
+    /// # Errors
+    /// They never are.
+    pub fn wait_speakers(&self) -> Result<()> {
+        self.lab
+            .kubectl(&["-n", NAMESPACE, "rollout", "status", "daemonset/keryx-speaker", "--timeout=60s"])
+            .map(drop)?;
+        wait::until("a speaker on every node", || {
+            let nodes = self.lab.nodes();
+            let running = nodes.iter().map(speaker).collect::<Result<Vec<_>>>()?;
+            Ok(running.iter().all(Option::is_some).then_some(()))
+        })
+    }
+
+    /// A metric of the speaker on a node; 0 if it does not tell it.
+    ///
+    /// # Errors
+    /// The speaker does not answer.
+    pub fn speaker_metric(&self, node: &Host, name: &str) -> Result<f64> {
+        let text = node.namespace().run(|| -> Result<String> {
+            use std::io::{Read as _, Write as _};
+            let mut stream = std::net::TcpStream::connect(("127.0.0.1", 7472))?;
+            stream.set_read_timeout(Some(std::time::Duration::from_secs(2)))?;
+            stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+            let mut text = String::new();
+            stream.read_to_string(&mut text)?;
+            Ok(text)
+        })?;
+        let line =
+            text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().last()?.parse().ok());
+        Ok(line.unwrap_or_default())
+    }
+}
+
+/// The speaker's process, known by its program and by the node's own network namespace.
+fn speaker(node: &Host) -> Result<Option<Pid>> {
+    let namespace = fs::metadata(node.namespace().path())?.ino();
+    for entry in fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let Some(pid) = path.file_name().and_then(|name| name.to_str()?.parse::<i32>().ok()) else {
+            continue;
+        };
+        if is_speaker(&path) && fs::metadata(path.join("ns/net")).is_ok_and(|ns| ns.ino() == namespace) {
+            return Ok(Some(Pid::from_raw(pid)));
+        }
+    }
+    Ok(None)
+}
+
+/// Processes come and go while they are looked at; one that cannot be read is none.
+fn is_speaker(process: &Path) -> bool {
+    fs::read(process.join("cmdline")).is_ok_and(|line| line.starts_with(b"/keryx-speaker\0"))
+}
