@@ -87,6 +87,12 @@ bench-latency: host-tools ## Time from create to status, first ARP and first ans
 bench-ipam: ## What the allocator costs in time and memory, from 256 addresses to a million; no root
 	@cargo run -q --release -p keryx-bench-ipam
 
+.PHONY: bench-failover
+bench-failover: host-tools ## For how long a client is without an answer when nodes, cables and speakers fail (root); ROUNDS
+	@$(lab_tools)
+	$(build_images)
+	$(as_root) cargo run -q --release -p keryx-benches --bin bench-failover
+
 .PHONY: bench-scale
 bench-scale: host-tools ## What 10,000 Services cost the controller, beside the API server's own floor (root); SCALE_SERVICES
 	@$(lab_tools)

@@ -2,7 +2,6 @@
 //! hands over to another. The peer is the API server itself: what as many status patches cost alone, in the same run.
 //! docs/reference/benchmarks.md tells the method. SCALE_SERVICES makes it smaller.
 
-mod figures;
 mod patches;
 mod rounds;
 mod sight;
@@ -12,11 +11,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
+use keryx_benches::figures::{Figure, Limit, Report};
 use keryx_benches::machine;
 use keryx_lab::Role;
 use keryx_tests::{Keryx, Space};
 
-use crate::figures::{Figure, Limit, Report};
 use crate::rounds::{HandOver, Rest, Restart, Round};
 
 /// Room for every Service that may be asked for.
@@ -74,7 +73,7 @@ fn run() -> Result<Report> {
     drop(keryx);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench/scale.csv");
     save(&file, &measured.rounds).with_context(|| format!("{} cannot be written", file.display()))?;
-    Ok(Report { notes, figures: figures(&measured) })
+    Ok(Report { bench: "scale", notes, figures: figures(&measured) })
 }
 
 /// Controller, peer, controller, peer: what drifts during a run weighs on both.

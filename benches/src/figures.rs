@@ -4,18 +4,22 @@ use std::fmt;
 
 /// One row of the table.
 #[derive(Debug)]
-pub(crate) struct Figure {
-    pub(crate) name: &'static str,
-    pub(crate) value: f64,
+pub struct Figure {
+    /// What was measured.
+    pub name: &'static str,
+    /// Of Keryx, in `unit`.
+    pub value: f64,
     /// Behind the value, such as `s`.
-    pub(crate) unit: &'static str,
-    pub(crate) peer: Option<f64>,
-    pub(crate) limit: Limit,
+    pub unit: &'static str,
+    /// Of whom Keryx is compared with, if anybody is.
+    pub peer: Option<f64>,
+    /// What the value must keep.
+    pub limit: Limit,
 }
 
 /// What a figure must keep.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Limit {
+pub enum Limit {
     /// Shown only.
     None,
     /// At most so much.
@@ -41,14 +45,19 @@ impl Figure {
 
 /// The whole result: notes, table, verdict.
 #[derive(Debug)]
-pub(crate) struct Report {
-    pub(crate) notes: Vec<String>,
-    pub(crate) figures: Vec<Figure>,
+pub struct Report {
+    /// Name of the benchmark, as in its last line.
+    pub bench: &'static str,
+    /// Lines before the table.
+    pub notes: Vec<String>,
+    /// The table.
+    pub figures: Vec<Figure>,
 }
 
 impl Report {
     /// Whether every limit is kept.
-    pub(crate) fn is_met(&self) -> bool {
+    #[must_use]
+    pub fn is_met(&self) -> bool {
         let (within, of) = self.verdict();
         within == of
     }
@@ -79,7 +88,7 @@ impl fmt::Display for Report {
             writeln!(f, "{:44} {value:>12} {peer:>12} {ratio:>6}  {limit}{missed}", figure.name)?;
         }
         let (within, of) = self.verdict();
-        writeln!(f, "\nbench scale: {within} of {of} within limit")
+        writeln!(f, "\nbench {}: {within} of {of} within limit", self.bench)
     }
 }
 
@@ -114,10 +123,10 @@ mod tests {
             figure(3.0, None, Limit::AtMost(2.0)),
             figure(3.0, None, Limit::None),
         ];
-        let report = Report { notes: vec!["a note".into()], figures };
+        let report = Report { bench: "any", notes: vec!["a note".into()], figures };
         let text = report.to_string();
         assert!(text.starts_with("a note\n"), "{text}");
-        assert!(text.ends_with("\nbench scale: 1 of 2 within limit\n"), "{text}");
+        assert!(text.ends_with("\nbench any: 1 of 2 within limit\n"), "{text}");
         assert_eq!(text.matches("MISSED").count(), 1, "{text}");
         assert!(!report.is_met());
     }
