@@ -1,6 +1,6 @@
 use super::*;
-use crate::Key;
 use crate::wire::{Record, Standing, SummaryEntry};
+use crate::{Key, Rejected};
 
 const ME: NodeId = NodeId(1);
 const PEER: NodeId = NodeId(2);
