@@ -22,6 +22,8 @@
 //! with three nodes, where only one other can be asked, the first comes within minutes. This machine: 352 ms, and none
 //! in 100,000 s.
 
+mod config;
+mod event;
 mod exchange;
 mod input;
 mod spread;
@@ -32,13 +34,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+pub use self::config::{Config, Seed, Timing};
+pub use self::event::{Counters, Event, Transmit};
 use self::exchange::Pull;
 use self::table::{Entry, Path, Table};
 use self::watch::{Inquiry, Watch};
 use crate::facts::{Facts, FactsError};
 use crate::holds::{Change, Holds};
 use crate::random::Random;
-use crate::seal::{Keys, Rejected, Seal};
+use crate::seal::{Keys, Seal};
 use crate::wire::Message;
 use crate::{GroupId, NodeId, Term};
 
@@ -47,143 +51,7 @@ const OUTBOX_MAX: usize = 65_536;
 /// Members that are asked at once for what was missed; one answer is enough.
 const RESYNC_ASKED: usize = 8;
 
-/// What can be set.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Names the cluster; datagrams of another are not understood.
-    pub cluster: String,
-    /// Seal the datagrams.
-    pub keys: Keys,
-    /// How fast it all goes.
-    pub timing: Timing,
-}
-
-/// How fast it all goes. All nodes of a cluster should have the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
-    /// From one heartbeat to the next.
-    pub heartbeat_ms: u32,
-    /// After so long a silence a neighbour is asked whether it lives, directly and through others.
-    pub suspect_ms: u32,
-    /// From one such question to the next.
-    pub probe_ms: u32,
-    /// After so long a silence a neighbour is dead. Leave room for several questions.
-    pub down_ms: u32,
-    /// If this node is called so much too late, it was kept from running and trusts no silence.
-    pub stall_ms: u32,
-    /// A starting node waits no longer than this to learn what others hold.
-    pub sync_limit_ms: u32,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            heartbeat_ms: 100,
-            suspect_ms: 150,
-            probe_ms: 30,
-            down_ms: 350,
-            stall_ms: 100,
-            sync_limit_ms: 1_000,
-        }
-    }
-}
-
-/// A node that may be a member, and where it listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seed {
-    /// The node.
-    pub node: NodeId,
-    /// Its InternalIP first, then its addresses on other segments. It is dead only if it is heard on none.
-    pub addresses: Vec<SocketAddr>,
-}
-
-/// A datagram to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// Where to.
-    pub to: SocketAddr,
-    /// At most [`DATAGRAM_MAX_LEN`](crate::DATAGRAM_MAX_LEN) octets.
-    pub datagram: Vec<u8>,
-}
-
-/// Something that the rest of the speaker has to know. Never about this node itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The node is alive.
-    Up(NodeId),
-    /// The node is dead, has left, or cannot be heard. What it held is still known, until it is back or forgotten.
-    Down(NodeId),
-    /// The node told something new of itself; see [`Members::facts`].
-    Facts(NodeId),
-    /// The node says that it holds a group, or holds it with another term now.
-    Held {
-        /// Who.
-        node: NodeId,
-        /// What.
-        group: GroupId,
-        /// With which term.
-        term: Term,
-    },
-    /// The node no longer holds a group. All groups of a node whose speaker was restarted are released, until it says
-    /// again what it holds.
-    Released {
-        /// Who.
-        node: NodeId,
-        /// What.
-        group: GroupId,
-    },
-    /// The start is over, or what [`Members::resync`] began: this node knows all that a member knows which was there
-    /// before, or found none in time.
-    Synced,
-    /// This node was called so much too late. It gives the others time to be heard before it accuses.
-    Stalled(Duration),
-    /// One of several addresses of a node is reachable. Only said of neighbours on the ring; with up to three nodes,
-    /// that is all.
-    PathUp {
-        /// Whose.
-        node: NodeId,
-        /// As [`Seed::addresses`] has it.
-        address: SocketAddr,
-    },
-    /// One of several addresses of a node is not reachable, although the node is.
-    PathDown {
-        /// Whose.
-        node: NodeId,
-        /// As [`Seed::addresses`] has it.
-        address: SocketAddr,
-    },
-}
-
-/// What has happened so far. Only grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Datagrams handed out by [`Members::poll_transmit`].
-    pub sent: u64,
-    /// Their octets, without UDP and IP headers.
-    pub sent_octets: u64,
-    /// Datagrams not sent because too many waited, or because no address is known.
-    pub dropped: u64,
-    /// Datagrams taken.
-    pub accepted: u64,
-    /// Datagrams refused, by [`Rejected::index`].
-    pub rejected: [u64; Rejected::ALL.len()],
-    /// Neighbours that fell silent and were asked for.
-    pub suspicions: u64,
-    /// Nodes that this node called dead.
-    pub accusations: u64,
-    /// Times that this node was called dead, and contradicted.
-    pub refutations: u64,
-    /// Times that this node heard nobody any more.
-    pub isolations: u64,
-    /// Times that this node was called too late.
-    pub stalls: u64,
-    /// Comparisons of tables begun because digests differed.
-    pub exchanges: u64,
-    /// Holds of a node fetched as a whole.
-    pub pulls: u64,
-}
-
-/// One node's view of the cluster; see the [module](self).
+/// One node's view of the cluster. The head of `members.rs` says how it works.
 ///
 /// Cardinality: an entry per node of the cluster, a map of what each holds, two watches, and timers that are computed
 /// from these. A heartbeat costs the same whatever the size; a change costs as much as the change.
@@ -206,7 +74,6 @@ pub struct Members {
     /// Own changes that nobody was told yet, in order.
     changes: Vec<Change>,
     next_heartbeat: Instant,
-    heartbeats: u64,
     next_search: Instant,
     /// No comparison of tables with anyone before this, while many are alive.
     next_exchange: Instant,
@@ -252,7 +119,6 @@ impl Members {
             last_rumours: None,
             changes: Vec::new(),
             next_heartbeat: now + Duration::from_millis(first_ms),
-            heartbeats: 0,
             next_search: now,
             next_exchange: now,
             sync_by: Some(now + ms(config.timing.sync_limit_ms)),

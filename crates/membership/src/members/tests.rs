@@ -1,6 +1,6 @@
 use super::*;
-use crate::Key;
 use crate::wire::{Record, Standing, SummaryEntry};
+use crate::{Key, Rejected};
 
 const ME: NodeId = NodeId(1);
 const PEER: NodeId = NodeId(2);
@@ -78,6 +78,27 @@ fn a_challenge_goes_to_an_address_of_the_node_and_to_no_other() {
     let stranger = SocketAddr::from(([198, 51, 100, 1], 7947));
     assert!(members.handle_input(stranger, &hello, now).is_err());
     assert_eq!(members.poll_transmit().map(|transmit| transmit.to), Some(address(PEER)));
+}
+
+#[test]
+fn who_asks_about_a_node_is_told_when_it_answers() {
+    let now = start();
+    let third = NodeId(3);
+    let (mut members, mut peer) = pair(now);
+    let seeds = [PEER, third].map(|node| Seed { node, addresses: vec![address(node)] });
+    members.set_seeds(&seeds, now);
+    give(&mut members, &mut peer, &Message::Inquiry { target: third }, now);
+    let told = |members: &mut Members, peer: &mut Seal| -> Vec<Message> {
+        let to_peer = std::iter::from_fn(|| members.poll_transmit()).filter(|sent| sent.to == address(PEER));
+        let opened = to_peer.map(|sent| peer.open(&sent.datagram, |_| true).unwrap().content);
+        opened.map(|content| Message::decode(&content).unwrap()).collect()
+    };
+    let never = Message::Sighting { target: third, age_ms: u16::MAX };
+    assert!(told(&mut members, &mut peer).contains(&never));
+    members.heard_from(third, address(third), now);
+    assert_eq!(told(&mut members, &mut peer), [Message::Sighting { target: third, age_ms: 0 }]);
+    members.heard_from(third, address(third), now);
+    assert_eq!(told(&mut members, &mut peer), [], "once");
 }
 
 #[test]

@@ -10,10 +10,9 @@ use crate::wire::{Message, Record};
 
 /// Others that are asked about a silent neighbour at a time (SWIM §3.1).
 const HELPERS: usize = 3;
-/// Every so many heartbeats go to all addresses of a neighbour instead of the best.
-const ALL_PATHS_EVERY: u64 = 5;
-/// After so many heartbeats without a datagram from an address, it is not reachable.
-const PATH_DOWN_AFTER: u32 = 16;
+/// After so many heartbeats without a datagram from an address, it is not reachable. About as long as a node is given: a
+/// segment that is lost is as grave for the addresses on it.
+const PATH_DOWN_AFTER: u32 = 3;
 /// Questions of others that are open. Each lasts no longer than a suspicion.
 const INQUIRIES_MAX: usize = 64;
 /// Nodes that are sought at a time while nobody is found, and how often.
@@ -74,17 +73,11 @@ impl Members {
         let next = self.next_heartbeat + interval;
         // A node that was stopped does not make up for the heartbeats it missed.
         self.next_heartbeat = if next > now { next } else { now + interval };
-        self.heartbeats += 1;
-        let on_all_paths = self.heartbeats.is_multiple_of(ALL_PATHS_EVERY);
         let heartbeat = self.heartbeat(false);
         let neighbours: Vec<_> = self.watches.keys().copied().collect();
         for node in neighbours {
-            if on_all_paths {
-                self.send_on_all_paths(node, &heartbeat);
-                self.check_paths(node, now);
-            } else {
-                self.send(node, &heartbeat);
-            }
+            self.send_on_all_paths(node, &heartbeat);
+            self.check_paths(node, now);
         }
     }
 

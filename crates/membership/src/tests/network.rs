@@ -25,6 +25,18 @@ fn a_link_cut_one_way_or_both_ways_kills_nobody_while_others_see_both() {
 }
 
 #[test]
+fn those_who_do_not_watch_a_node_can_still_tell_that_it_lives() {
+    // Most of the others never hear a node of which they are no neighbour, unless they are asked about it.
+    let mut sim = Sim::joined(10, 1, 4);
+    let mut ring: Vec<_> = (0..10).collect();
+    ring.sort_unstable_by_key(|node| id(*node));
+    let since = sim.now();
+    sim.network.cuts.extend([(ring[4], ring[5], 0), (ring[5], ring[4], 0)]);
+    sim.run_ms(30_000);
+    assert_eq!(downs(&sim, since), 0);
+}
+
+#[test]
 fn a_node_that_is_cut_off_says_so_and_accuses_nobody() {
     let mut sim = Sim::joined(4, 1, 4);
     let cut = sim.now();

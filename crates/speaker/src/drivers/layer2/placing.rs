@@ -20,6 +20,8 @@ pub(super) struct Placing {
     pub(super) internal_ips: Vec<IpAddr>,
     /// The segments on which any other speaker has a working interface.
     pub(super) segments: BTreeSet<IpNet>,
+    /// The segments on which no other speaker is heard, although they are heard elsewhere: this node is cut off there.
+    pub(super) cut_off: BTreeSet<IpNet>,
 }
 
 /// Why this node cannot announce a VIP.
@@ -37,6 +39,14 @@ impl Placing {
     /// # Errors
     /// Why there is none.
     pub(super) fn choose(&self, vip: IpAddr) -> Result<IfIndex, Hindered> {
+        if let Some(segment) = self.cut_off.iter().find(|segment| segment.contains(&vip)) {
+            return Err(Hindered {
+                obstacle: Obstacle::CarrierLost,
+                why: format!(
+                    "no other speaker is heard on {segment}, where {vip} belongs, and they are heard elsewhere"
+                ),
+            });
+        }
         let internal = self.internal_ips.iter().copied().find(|ip| ip.is_ipv4() == vip.is_ipv4());
         match interface::choose(&self.links, vip, internal, &self.only) {
             Ok(choice) if choice.fit != Fit::InternalIp => Ok(choice.interface),
@@ -59,6 +69,12 @@ impl Placing {
         let is_dead = |link: &Link| !link.carrier || !link.up;
         let dead = self.links.iter().filter(on_segment).any(is_dead);
         if dead { Obstacle::CarrierLost } else { Obstacle::NoFitInterface }
+    }
+
+    /// The segments of this node's interfaces that do not work.
+    pub(super) fn dead_segments(&self) -> BTreeSet<IpNet> {
+        let dead = self.links.iter().filter(|link| !link.up || !link.carrier);
+        dead.flat_map(|link| &link.addresses).filter(|net| is_segment(net)).map(IpNet::trunc).collect()
     }
 
     /// The link with this number.

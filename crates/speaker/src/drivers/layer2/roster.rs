@@ -37,15 +37,23 @@ impl Roster {
         self.nodes = nodes.iter().map(node).collect();
     }
 
-    /// Where each node but `me` can be reached: at its InternalIPs, then at its addresses on other segments.
-    pub(super) fn seeds(&self, me: NodeId, members: &Members) -> Vec<Seed> {
+    /// Where each node but `me` can be reached: at its first InternalIP, then at one address on each other segment. What
+    /// would have to leave through a dead segment of this node is left out, if anything else is left.
+    pub(super) fn seeds(&self, me: NodeId, members: &Members, dead_segments: &BTreeSet<IpNet>) -> Vec<Seed> {
         let others = self.nodes.iter().filter(|(id, _)| **id != me);
         let seed = |(id, node): (&NodeId, &Node)| {
-            let mut addresses = node.internal_ips.clone();
-            let interfaces = members.facts(*id).into_iter().flat_map(|facts| &facts.interfaces);
-            addresses.extend(interfaces.flat_map(|interface| &interface.prefixes).map(IpNet::addr));
-            let mut seen = BTreeSet::new();
-            addresses.retain(|address| seen.insert(*address));
+            let internal = node.internal_ips.first();
+            let mut addresses = Vec::from_iter(internal.copied());
+            for interface in members.facts(*id).into_iter().flat_map(|facts| &facts.interfaces) {
+                let own: Vec<IpAddr> = interface.prefixes.iter().map(IpNet::addr).collect();
+                if !own.iter().any(|address| node.internal_ips.contains(address)) {
+                    addresses.extend(own.first());
+                }
+            }
+            let is_alive = |address: &IpAddr| !dead_segments.iter().any(|segment| segment.contains(address));
+            if addresses.iter().any(is_alive) {
+                addresses.retain(is_alive);
+            }
             let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, PORT)).collect();
             Seed { node: *id, addresses }
         };
