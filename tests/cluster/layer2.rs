@@ -95,7 +95,7 @@ fn joined(keryx: &Keryx) -> Result<()> {
 fn ipv6(keryx: &Keryx) -> Result<()> {
     let space = Space::new(keryx, "layer2-ipv6")?;
     let spec = json!({
-        "addresses": ["2001:db8:98::f0/124"],
+        "addresses": ["fd98::f0-fd98::ff"],
         "serviceAllocation": { "priority": 1, "namespaces": ["layer2-ipv6"] },
     });
     let _pool = keryx_tests::pool::Pool::in_force(keryx, "layer2-ipv6", spec)?;

@@ -128,9 +128,14 @@ impl Keryx {
     /// Pods and last log lines, for the text of a failure.
     pub fn pods(&self) -> String {
         let pods = self.lab.kubectl(&["-n", NAMESPACE, "get", "pods", "-o", "wide"]).unwrap_or_default();
-        let logs = ["deployment/keryx-controller", "daemonset/keryx-speaker"].map(|workload| {
-            self.lab.kubectl(&["-n", NAMESPACE, "logs", workload, "--tail=30"]).unwrap_or_default()
-        });
+        let names = self.lab.kubectl(&["-n", NAMESPACE, "get", "pods", "-o", "name"]).unwrap_or_default();
+        let logs: Vec<String> = names
+            .lines()
+            .map(|pod| {
+                let log = self.lab.kubectl(&["-n", NAMESPACE, "logs", pod, "--tail=30"]).unwrap_or_default();
+                format!("{pod}:\n{log}")
+            })
+            .collect();
         format!("\n{pods}\n{}", logs.join("\n"))
     }
 }

@@ -62,8 +62,8 @@ pub const WALLS: &[Wall] = &[
     },
     Wall {
         name: "keryx-membership",
-        only: Some(&["foca", "ipnet", "rand", "ring", "thiserror", "tracing"]),
-        // foca needs a random number generator as a parameter, and ring reaches libc for the processor's features;
+        only: Some(&["ipnet", "ring", "thiserror"]),
+        // ring reaches libc for the processor's features, and getrandom for its own generator, which nobody here uses;
         // neither opens a source of chance here.
         never: &[ASYNC, KUBERNETES, CLIENT, SOCKETS, CLOCKS],
         why: PURE_WHY,

@@ -15,9 +15,6 @@ fn at_rest(count: usize, groups: u64, seed: u64) -> World {
 }
 
 /// Who announces each group.
-fn holders(world: &World) -> BTreeMap<GroupId, Vec<usize>> {
-    world.plan().groups.iter().map(|group| (*group, world.announcers(*group))).collect()
-}
 
 #[test]
 fn a_cluster_that_starts_comes_to_one_announcer_for_each_group() {

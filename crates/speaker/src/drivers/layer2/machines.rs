@@ -14,6 +14,7 @@ use keryx_netio::link::Links;
 use keryx_plan::{Decision, NodeName, Plan};
 use tracing::{info, warn};
 
+use super::paths::Paths;
 use super::placing::{self, Placing};
 use super::questions::Questions;
 use super::roster::{Roster, node_id};
@@ -43,6 +44,7 @@ pub(super) struct Machines {
     pub(super) questions: Questions,
     pub(super) roster: Roster,
     pub(super) placing: Placing,
+    paths: Paths,
     /// The groups of the plan.
     pub(super) groups: BTreeMap<GroupId, Group>,
     /// The group of each VIP.
@@ -99,6 +101,7 @@ impl Machines {
             questions: Questions::default(),
             roster: Roster::default(),
             placing: Placing { only: settings.only, ..Placing::default() },
+            paths: Paths::default(),
             groups: BTreeMap::new(),
             group_of: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -191,7 +194,7 @@ impl Machines {
         let macs = self.roster.learn(self.me, &self.members);
         self.announcer.set_members(macs);
         self.placing.segments = self.roster.segments(self.me, &self.members);
-        let seeds = self.roster.seeds(self.me, &self.members);
+        let seeds = self.roster.seeds(self.me, &self.members, &self.placing.dead_segments());
         self.members.set_seeds(&seeds, now);
     }
 
@@ -414,14 +417,19 @@ impl Machines {
                 // Noticed here before, by the same clock.
                 members::Event::Stalled(_) => {}
                 members::Event::PathUp { node, address } => {
-                    info!(node = self.roster.name(node), %address, "path is up")
+                    info!(node = self.roster.name(node), %address, "path is up");
+                    self.paths.set(node, address.ip(), true);
+                    changed = true;
                 }
                 members::Event::PathDown { node, address } => {
                     warn!(node = self.roster.name(node), %address, "path is down; the node is heard on another");
+                    self.paths.set(node, address.ip(), false);
+                    changed = true;
                 }
             }
         }
         if changed {
+            self.placing.cut_off = self.paths.cut_off(&self.placing, |node| self.members.is_up(node));
             self.learn(now);
             self.place_anew(now);
             self.metrics.members.set(i64::try_from(self.members.members().count()).unwrap_or(i64::MAX));

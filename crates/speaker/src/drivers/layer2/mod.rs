@@ -29,6 +29,7 @@ mod actions;
 mod gossip;
 mod holds_file;
 mod machines;
+mod paths;
 mod placing;
 mod ports;
 mod questions;

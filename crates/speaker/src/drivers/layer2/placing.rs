@@ -71,6 +71,13 @@ impl Placing {
         if dead { Obstacle::CarrierLost } else { Obstacle::NoFitInterface }
     }
 
+    /// The segments of each interface of this node.
+    pub(super) fn segments_by_interface(&self) -> Vec<BTreeSet<IpNet>> {
+        let segments =
+            |link: &Link| link.addresses.iter().filter(|net| is_segment(net)).map(IpNet::trunc).collect();
+        self.links.iter().map(segments).collect()
+    }
+
     /// The segments of this node's interfaces that do not work.
     pub(super) fn dead_segments(&self) -> BTreeSet<IpNet> {
         let dead = self.links.iter().filter(|link| !link.up || !link.carrier);
