@@ -6,7 +6,7 @@ use std::time::Instant;
 use keryx_layer2::{Check, IfIndex};
 use keryx_membership::takeover::{Action, Event};
 use keryx_membership::{GroupId, HolderAnswer, NodeId, ProbeResult};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::machines::Machines;
 use crate::metrics::CauseLabels;
@@ -17,6 +17,7 @@ impl Machines {
         let mut acted = false;
         while let Some(action) = self.takeover.poll_action() {
             acted = true;
+            debug!(?action, "takeover");
             self.perform(action, now);
         }
         while let Some(event) = self.takeover.poll_event() {

@@ -12,7 +12,7 @@ use keryx_membership::takeover::{self, Takeover};
 use keryx_membership::{Candidacy, Facts, GroupId, Keys, Liveness, NodeId, Outgoing, Term};
 use keryx_netio::link::Links;
 use keryx_plan::{Decision, NodeName, Plan};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::paths::Paths;
 use super::placing::{self, Placing};
@@ -392,6 +392,7 @@ impl Machines {
         let mut changed = false;
         while let Some(event) = self.members.poll_event() {
             told = true;
+            debug!(?event, "members");
             match event {
                 members::Event::Up(node) | members::Event::Facts(node) => {
                     changed = true;
@@ -455,6 +456,7 @@ impl Machines {
         let mut told = false;
         while let Some(event) = self.announcer.poll_event() {
             told = true;
+            debug!(?event, "segment");
             match event {
                 keryx_layer2::Event::Decided { question, outcome, seen, .. } => {
                     let roster = &self.roster;
