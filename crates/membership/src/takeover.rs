@@ -25,14 +25,16 @@
 //!    if such a one falls silent, the segment is asked about each of its groups.
 //! 8. Of two claims the higher term is better, then the heavier node, by a weight of group and node that needs no plan.
 //!    The holder of the worse stops at once, that of the better bursts again.
-//! 9. Terms: who takes a group while most members are heard bids the next even term above all. Who takes it from a
-//!    dead holder, or anew, and hears only half of the members or fewer bids odd, below the holder's. So if a split
-//!    heals, the side with more members keeps what it took, and between equal halves the old holder does: no holder
-//!    that lived through it loses its group. Two announcers whom gossip does not join see each other's bursts: the
-//!    lighter stops; the heavier bursts, and stops too if it still sees the other after 300 ms, since gossip may have
-//!    told that one more. So that they see each other, a node that does not hear all members asks who else answers
-//!    for what it announces, one group each 500 ms, and after the first such dispute bursts all that the other could
-//!    announce.
+//! 9. Terms: a claim that no live holder can mind bids the next even term above all. One on the group of a dead holder,
+//!    or by a node that hears no majority of the members on a group without known holder, bids low: odd, and below the
+//!    even one. It is raised above all after a second in which most members were heard all the time. So if a split
+//!    heals, the side with more members keeps what it took, and otherwise the old holder gets its group back: no
+//!    holder that lived through the split among equals loses a group.
+//!    Two announcers whom gossip does not join see each other's bursts, and burst. If gossip has not joined them 300 ms
+//!    later, and the other still answers, the lighter stops; the heavier stops too if it still sees the other after
+//!    900 ms, since that one may not hear it. So that they see each
+//!    other, a node that does not hear all members asks who else answers for what it announces, one group each 500 ms,
+//!    and after the first such dispute bursts all that the other could announce.
 //! 10. Planned hand-over: from a holder that is draining at once, from one that is no candidate by this node's plan
 //!     after 250 ms (plans arrive at different times), the first in turn claims with a higher term and bursts while the
 //!     old one still answers. The old one hears it, stops and tells its release; the new one bursts again. A draining
@@ -177,9 +179,7 @@ impl Takeover {
             }
         }
         self.settle(id, now);
-        if self.phase != Phase::Active
-            && let Some(own) = self.groups.get_mut(&id).and_then(|group| group.claims.remove(self.me))
-        {
+        if let Some(own) = self.groups.get_mut(&id).and_then(|group| group.claims.remove(self.me)) {
             self.out.actions.push_back(Action::TellRelease { group: id, term: own.term });
         }
         self.forget_if_idle(id);

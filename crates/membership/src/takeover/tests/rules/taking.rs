@@ -165,7 +165,7 @@ fn rule_7_a_dead_holder_is_asked_and_its_group_taken_if_it_is_silent() {
     assert_eq!(speaker.actions(), [ASK_A]);
     assert!(!speaker.machine.announces(G));
     speaker.dead(A, false);
-    assert_eq!(speaker.actions(), claimed(4));
+    assert_eq!(speaker.actions(), claimed(1));
     assert_eq!(speaker.moved(), Some(Cause::HolderDead));
 }
 
