@@ -165,6 +165,7 @@ impl Takeover {
         for node in candidacy.ranked {
             self.roster.link(node, id, now);
         }
+        self.arm_lookout(now);
         self.settle(id, now);
     }
 

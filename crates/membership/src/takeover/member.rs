@@ -50,6 +50,10 @@ impl Takeover {
         }
         self.settle_all(&self.groups_of(node), now);
         self.roster.prune(node);
+        self.arm_lookout(now);
+    }
+
+    pub(super) fn arm_lookout(&mut self, now: Instant) {
         if self.roster.is_blind() && !self.timers.is_set(Timer::Lookout) {
             self.timers.set(Timer::Lookout, Some(now + LOOKOUT_INTERVAL));
         }
@@ -77,10 +81,10 @@ impl Takeover {
 
     /// Asks who else answers for the next of the groups that this node announces.
     pub(super) fn look_out(&mut self, now: Instant) {
+        self.arm_lookout(now);
         if !self.roster.is_blind() {
             return;
         }
-        self.timers.set(Timer::Lookout, Some(now + LOOKOUT_INTERVAL));
         let after = self.looked_at.map_or(GroupId(0), |GroupId(last)| GroupId(last.saturating_add(1)));
         let announced = |(id, group): (&GroupId, &Group)| (group.wire == Wire::Announced).then_some(*id);
         let next = self.groups.range(after..).find_map(announced);
