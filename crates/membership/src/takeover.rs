@@ -61,10 +61,11 @@ use std::time::{Duration, Instant};
 
 use crate::{GroupId, NodeId, Term};
 use claims::{Claim, Word};
-use group::{CONFIRM_LIMIT, Context, Group, Settled, Wire};
+use group::{Context, Group, Settled, Wire};
 pub use inputs::{
     CANDIDATES_MAX, Candidacy, Config, HolderAnswer, Liveness, Obstacle, Outgoing, ProbeResult,
 };
+use member::ASK_AGAIN;
 use outputs::Outbox;
 pub use outputs::{Action, Cause, Event, StopCause};
 use roster::Roster;
@@ -415,7 +416,7 @@ impl Takeover {
         if let Some(node) = watch
             && !self.timers.is_set(Timer::Member(node))
         {
-            self.timers.set(Timer::Member(node), Some(now + CONFIRM_LIMIT));
+            self.timers.set(Timer::Member(node), Some(now + ASK_AGAIN));
         }
     }
 

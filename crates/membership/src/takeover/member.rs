@@ -12,7 +12,7 @@ use crate::{GroupId, NodeId};
 /// The longest restart that is waited for.
 const RESTART_MAX: Duration = Duration::from_secs(10);
 /// From one question to a doubted member that answers to the next.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// From one look for a second announcer to the next.
 const LOOKOUT_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -124,11 +124,10 @@ impl Takeover {
         let seen = doubt.seen;
         if answered {
             *doubt = Doubt { verdict: Verdict::Answers, seen: true, ..*doubt };
-            self.timers.set(Timer::Member(node), Some(now + ASK_AGAIN));
         } else {
             doubt.verdict = Verdict::Gone;
-            self.timers.set(Timer::Member(node), None);
         }
+        self.timers.set(Timer::Member(node), None);
         let groups = self.groups_of(node);
         if !answered {
             for id in &groups {
