@@ -137,6 +137,21 @@ fn rule_9_the_heavier_stops_too_if_the_other_does_not_see_it() {
 }
 
 #[test]
+fn rule_9_the_first_dispute_brings_a_burst_of_all_that_the_other_could_announce() {
+    let other = GroupId(200);
+    let mut speaker = Speaker::holding(&[ME, A]);
+    speaker.machine.set_group(other, Speaker::candidacy(&[ME, A]), speaker.now);
+    let silent = ProbeResult::Holder { group: other, answer: HolderAnswer::Silent };
+    speaker.machine.handle_probe(silent, speaker.now);
+    speaker.member(A, Liveness::Dead);
+    speaker.actions();
+    for expected in [vec![Action::Burst { group: G }, Action::Burst { group: other }], vec![]] {
+        speaker.machine.handle_sighting(A, G, speaker.now);
+        assert_eq!(speaker.actions(), expected);
+    }
+}
+
+#[test]
 fn rule_9_who_is_heard_is_judged_by_its_term_and_not_by_sight() {
     let mut speaker = Speaker::holding(&[ME, A, B]);
     for node in [A, B] {
@@ -341,9 +356,12 @@ fn often_moved() -> Speaker {
 #[test]
 fn rule_15_after_four_moves_in_a_minute_a_group_rests_until_the_minute_is_over() {
     let mut speaker = often_moved();
-    speaker.pass(ms(59_999));
+    speaker.pass(ms(30_000));
+    speaker.member(A, Liveness::Alive);
+    speaker.member(A, Liveness::Draining);
+    speaker.pass(ms(29_999));
     assert_eq!(speaker.actions(), []);
-    assert_eq!(speaker.events(), [Event::Damped { group: G }]);
+    assert_eq!(speaker.events(), [Event::Damped { group: G }], "told once");
     speaker.pass(ms(1));
     assert_eq!(speaker.moved(), Some(Cause::HolderDraining));
 }
