@@ -170,6 +170,7 @@ fn a_lost_carrier_with_a_second_path_for_gossip_hands_over_in_two_messages() {
         let hindered = holder_of(world, G);
         world.hinder(hindered, true);
         world.run(ms(3000));
+        assert!(holders(world).values().all(|holders| *holders != [hindered]));
         ensure_at_most(world, MESSAGE_MAX, Duration::ZERO);
     });
 }
