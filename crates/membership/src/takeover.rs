@@ -17,9 +17,9 @@
 //! 5. Candidates take turns: the first in rank at once, each further one a step (100 ms) later. Draining ones come
 //!    last. Only those have a turn that may live: heard ones that do not restart, and doubted ones unless the segment
 //!    calls them gone, or gossip does not know them while it hears others. Who released the group has none.
-//! 6. A free group is taken without a question if its holder released it, or if gossip and segment call the holder
-//!    dead, less than 100 ms ago. Else, or if any other candidate may live unheard, the segment is asked first who answers: nobody, and it is
-//!    taken; a member, and that one holds it; a stranger, and it is asked again in 10 s.
+//! 6. A free group is taken without a question if, less than 100 ms ago, its holder released it or the segment, too,
+//!    called the holder dead. Else, or if any other candidate may live unheard, the segment is asked first who answers:
+//!    nobody, and it is taken; a member, and that one holds it; a stranger, and it is asked again in 10 s.
 //! 7. Gossip proposes, the segment disposes: a doubted holder keeps its groups until it leaves a unicast question
 //!    unanswered. Whoever has the turn asks. One that answers is asked again each second, about the next of its groups;
 //!    if such a one falls silent, the segment is asked about each of its groups.
@@ -32,9 +32,9 @@
 //!    holder that lived through the split among equals loses a group.
 //!    Two announcers whom gossip does not join see each other's bursts, and burst. If gossip has not joined them 300 ms
 //!    later, and the other still answers, the lighter stops; the heavier stops too if it still sees the other after
-//!    900 ms, since that one may not hear it. So that they see each
-//!    other, a node that does not hear all members asks who else answers for what it announces, one group each 500 ms,
-//!    and after the first such dispute bursts all that the other could announce.
+//!    900 ms, since that one may not hear it. So that they see each other, a node that does not hear all members asks
+//!    who else answers for what it announces, one group each 500 ms, and after the first such dispute bursts all that
+//!    the other could announce.
 //! 10. Planned hand-over: from a holder that is draining at once, from one that is no candidate by this node's plan
 //!     after 250 ms (plans arrive at different times), the first in turn claims with a higher term and bursts while the
 //!     old one still answers. The old one hears it, stops and tells its release; the new one bursts again. A draining
