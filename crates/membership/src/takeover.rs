@@ -17,22 +17,24 @@
 //! 5. Candidates take turns: the first in rank at once, each further one a step (100 ms) later. Draining ones come
 //!    last. Only those have a turn that may live: heard ones that do not restart, and doubted ones unless the segment
 //!    calls them gone, or gossip does not know them while it hears others. Who released the group has none.
-//! 6. A free group is taken without a question if its holder released it, or if gossip and segment call the holder
-//!    dead, less than 100 ms ago. Else, or if any other candidate may live unheard, the segment is asked first who answers: nobody, and it is
-//!    taken; a member, and that one holds it; a stranger, and it is asked again in 10 s.
+//! 6. A free group is taken without a question if, less than 100 ms ago, its holder released it or the segment, too,
+//!    called the holder dead. Else, or if any other candidate may live unheard, the segment is asked first who answers:
+//!    nobody, and it is taken; a member, and that one holds it; a stranger, and it is asked again in 10 s.
 //! 7. Gossip proposes, the segment disposes: a doubted holder keeps its groups until it leaves a unicast question
 //!    unanswered. Whoever has the turn asks. One that answers is asked again each second, about the next of its groups;
 //!    if such a one falls silent, the segment is asked about each of its groups.
 //! 8. Of two claims the higher term is better, then the heavier node, by a weight of group and node that needs no plan.
 //!    The holder of the worse stops at once, that of the better bursts again.
-//! 9. Terms: who takes a group while most members are heard bids the next even term above all. Who takes it from a
-//!    dead holder, or anew, and hears only half of the members or fewer bids odd, below the holder's. So if a split
-//!    heals, the side with more members keeps what it took, and between equal halves the old holder does: no holder
-//!    that lived through it loses its group. Two announcers whom gossip does not join see each other's bursts: the
-//!    lighter stops; the heavier bursts, and stops too if it still sees the other after 300 ms, since gossip may have
-//!    told that one more. So that they see each other, a node that does not hear all members asks who else answers
-//!    for what it announces, one group each 500 ms, and after the first such dispute bursts all that the other could
-//!    announce.
+//! 9. Terms: a claim that no live holder can mind bids the next even term above all. One on the group of a dead holder,
+//!    or by a node that hears no majority of the members on a group without known holder, bids low: odd, and below the
+//!    even one. It is raised above all after a second in which most members were heard all the time. So if a split
+//!    heals, the side with more members keeps what it took, and otherwise the old holder gets its group back: no
+//!    holder that lived through the split among equals loses a group.
+//!    Two announcers whom gossip does not join see each other's bursts, and burst. If gossip has not joined them 300 ms
+//!    later, and the other still answers, the lighter stops; the heavier stops too if it still sees the other after
+//!    900 ms, since that one may not hear it. So that they see each other, a node that does not hear all members asks
+//!    who else answers for what it announces, one group each 500 ms, and after the first such dispute bursts all that
+//!    the other could announce.
 //! 10. Planned hand-over: from a holder that is draining at once, from one that is no candidate by this node's plan
 //!     after 250 ms (plans arrive at different times), the first in turn claims with a higher term and bursts while the
 //!     old one still answers. The old one hears it, stops and tells its release; the new one bursts again. A draining
@@ -59,10 +61,11 @@ use std::time::{Duration, Instant};
 
 use crate::{GroupId, NodeId, Term};
 use claims::{Claim, Word};
-use group::{CONFIRM_LIMIT, Context, Group, Settled, Wire};
+use group::{Context, Group, Settled, Wire};
 pub use inputs::{
     CANDIDATES_MAX, Candidacy, Config, HolderAnswer, Liveness, Obstacle, Outgoing, ProbeResult,
 };
+use member::ASK_AGAIN;
 use outputs::Outbox;
 pub use outputs::{Action, Cause, Event, StopCause};
 use roster::Roster;
@@ -163,6 +166,7 @@ impl Takeover {
         for node in candidacy.ranked {
             self.roster.link(node, id, now);
         }
+        self.arm_lookout(now);
         self.settle(id, now);
     }
 
@@ -177,9 +181,7 @@ impl Takeover {
             }
         }
         self.settle(id, now);
-        if self.phase != Phase::Active
-            && let Some(own) = self.groups.get_mut(&id).and_then(|group| group.claims.remove(self.me))
-        {
+        if let Some(own) = self.groups.get_mut(&id).and_then(|group| group.claims.remove(self.me)) {
             self.out.actions.push_back(Action::TellRelease { group: id, term: own.term });
         }
         self.forget_if_idle(id);
@@ -414,7 +416,7 @@ impl Takeover {
         if let Some(node) = watch
             && !self.timers.is_set(Timer::Member(node))
         {
-            self.timers.set(Timer::Member(node), Some(now + CONFIRM_LIMIT));
+            self.timers.set(Timer::Member(node), Some(now + ASK_AGAIN));
         }
     }
 

@@ -18,10 +18,15 @@ pub(super) const CONFIRM_LIMIT: Duration = Duration::from_secs(1);
 const FOREIGN_REST: Duration = Duration::from_secs(10);
 /// How old the segment's silence may be when a claim relies on it.
 pub(super) const SILENCE_AGE_MAX: Duration = Duration::from_millis(100);
-/// How long a rival that gossip does not hear is given to see this node's burst and stop.
+/// How long the lighter of two announcers waits for gossip to settle it by their terms.
 const CONTEST_PATIENCE: Duration = Duration::from_millis(300);
+/// How long the heavier waits for the lighter to see its burst and stop.
+const CONTEST_PATIENCE_HEAVY: Duration = Duration::from_millis(900);
 /// After this a rival that shows up again begins a new contest.
 const CONTEST_AGE_MAX: Duration = Duration::from_secs(3);
+
+/// How long a low bid stays low. Longer than members differ in when they notice that others are lost.
+const RAISE_AFTER: Duration = Duration::from_secs(1);
 
 /// Where a decision is made, and when.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +60,17 @@ pub(super) struct Group {
     /// Its turn in a rebalance has come.
     pub(super) rebalance: bool,
     pub(super) damping: Damping,
-    /// When this node first withstood a rival that gossip does not hear.
-    contest: Option<Instant>,
+    /// Since when this node has held the group by a low bid that may be raised (rule 9).
+    pub(super) low_since: Option<Instant>,
+    contest: Option<Contest>,
+}
+
+/// A rival that gossip does not hear announces the group beside this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Contest {
+    since: Instant,
+    /// The segment has been asked whether it still does.
+    asked: bool,
 }
 
 /// What this node does for the group on the segment.
@@ -127,6 +141,7 @@ impl Group {
             wish: None,
             rebalance: false,
             damping: Damping::default(),
+            low_since: None,
             contest: None,
         }
     }
@@ -181,6 +196,8 @@ impl Group {
     fn stop_where_forbidden(&mut self, context: &Context<'_>, out: &mut Outbox) {
         let cause = match (&self.candidacy, self.obstacle) {
             (_, Some(obstacle)) => StopCause::Obstacle(obstacle),
+            // A start that remembers the hold and does not have the plan yet leaves it as it is.
+            (None, None) if self.wire != Wire::Announced => return,
             (None, None) => StopCause::Removed,
             (Some(candidacy), None) => {
                 if candidacy.outgoing == Outgoing::Forwards || candidacy.ranked.contains(&context.me) {
@@ -220,6 +237,7 @@ impl Group {
             out.events.push_back(Event::Stopped { group, cause });
         }
         self.contest = None;
+        self.low_since = None;
         out.actions.push_back(Action::TellRelease { group, term });
     }
 
@@ -239,8 +257,13 @@ impl Group {
     }
 
     /// Brings this node's own claim to the segment.
-    fn announce(&mut self, context: &Context<'_>, own: Claim, out: &mut Outbox) -> Settled {
+    pub(super) fn announce(&mut self, context: &Context<'_>, own: Claim, out: &mut Outbox) -> Settled {
         if self.wire == Wire::Announced {
+            let (raise, contest) = (self.raise(context, own, out), self.pursue_contest(context, out));
+            let due = raise.into_iter().chain(contest).chain(self.next_expiry(context.now)).min();
+            return Settled { due, ..Settled::default() };
+        }
+        if self.candidacy.is_none() {
             return Settled { due: self.next_expiry(context.now), ..Settled::default() };
         }
         if self.recheck && !self.silence_is_fresh(context.now) {
@@ -250,6 +273,37 @@ impl Group {
         Settled { due: self.next_expiry(context.now), ..Settled::default() }
     }
 
+    /// Rule 9: a low bid is raised once this node has heard most members for long enough. Returns when to look again.
+    fn raise(&mut self, context: &Context<'_>, own: Claim, out: &mut Outbox) -> Option<Instant> {
+        let since = self.low_since?;
+        if context.roster.majority_since().is_none_or(|majority| majority > since) {
+            self.low_since = None;
+            return None;
+        }
+        if context.now < since + RAISE_AFTER {
+            return Some(since + RAISE_AFTER);
+        }
+        self.low_since = None;
+        let (group, term) = (context.group, above(self.highest));
+        self.highest = term;
+        self.claims.put(group, Claim { term, ..own });
+        out.actions.push_back(Action::TellHold { group, term });
+        None
+    }
+
+    /// Asks the segment, once gossip has had its time, whether the rival still announces.
+    fn pursue_contest(&mut self, context: &Context<'_>, out: &mut Outbox) -> Option<Instant> {
+        let contest = self.contest.filter(|contest| !contest.asked)?;
+        let due = contest.since + CONTEST_PATIENCE;
+        if context.now < due {
+            return Some(due);
+        }
+        self.contest = Some(Contest { asked: true, ..contest });
+        self.ask_holder(context, out);
+        None
+    }
+
+    /// Begins to answer for the group.
     pub(super) fn take_wire(&mut self, context: &Context<'_>, term: Term, out: &mut Outbox) {
         let group = context.group;
         if let Wire::StandingIn(_) = self.wire {
@@ -326,15 +380,16 @@ impl Group {
         }
         let leaving = !self.ranked().contains(&context.me) || context.roster.is_draining(context.me);
         let lighter = weight(context.group, node) > weight(context.group, context.me);
-        let withstood = self.contest.map(|first| context.now - first);
-        let in_vain = withstood.is_some_and(|age| age > CONTEST_PATIENCE && age < CONTEST_AGE_MAX);
-        if leaving || lighter || in_vain {
+        let age = self.contest.map(|contest| context.now - contest.since);
+        let patience = if lighter { CONTEST_PATIENCE } else { CONTEST_PATIENCE_HEAVY };
+        let in_vain = age.is_some_and(|age| age >= patience && age < CONTEST_AGE_MAX);
+        if leaving || in_vain {
             let own = self.claims.remove(context.me);
             self.note_seen(context, node);
             let above = Term(own.map_or(0, |own| own.term.0).saturating_add(1));
             self.stop(context, above, StopCause::GaveWay { to: node }, out);
-        } else if withstood.is_none_or(|age| age >= CONTEST_AGE_MAX) {
-            self.contest = Some(context.now);
+        } else if age.is_none_or(|age| age >= CONTEST_AGE_MAX) {
+            self.contest = Some(Contest { since: context.now, asked: false });
             out.actions.push_back(Action::Burst { group: context.group });
         }
         true
@@ -404,6 +459,7 @@ impl Group {
         self.question = Question::Idle;
         self.vacant_since = None;
         self.wish = None;
+        self.low_since = None;
         self.contest = None;
     }
 
@@ -413,4 +469,9 @@ impl Group {
             self.freed = Freed::Dead { seen };
         }
     }
+}
+
+/// The next even term above all that were bid.
+pub(super) fn above(highest: Term) -> Term {
+    Term((highest.0 | 1).saturating_add(1))
 }

@@ -12,7 +12,7 @@ use crate::{GroupId, NodeId};
 /// The longest restart that is waited for.
 const RESTART_MAX: Duration = Duration::from_secs(10);
 /// From one question to a doubted member that answers to the next.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// From one look for a second announcer to the next.
 const LOOKOUT_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -50,6 +50,10 @@ impl Takeover {
         }
         self.settle_all(&self.groups_of(node), now);
         self.roster.prune(node);
+        self.arm_lookout(now);
+    }
+
+    pub(super) fn arm_lookout(&mut self, now: Instant) {
         if self.roster.is_blind() && !self.timers.is_set(Timer::Lookout) {
             self.timers.set(Timer::Lookout, Some(now + LOOKOUT_INTERVAL));
         }
@@ -77,10 +81,10 @@ impl Takeover {
 
     /// Asks who else answers for the next of the groups that this node announces.
     pub(super) fn look_out(&mut self, now: Instant) {
+        self.arm_lookout(now);
         if !self.roster.is_blind() {
             return;
         }
-        self.timers.set(Timer::Lookout, Some(now + LOOKOUT_INTERVAL));
         let after = self.looked_at.map_or(GroupId(0), |GroupId(last)| GroupId(last.saturating_add(1)));
         let announced = |(id, group): (&GroupId, &Group)| (group.wire == Wire::Announced).then_some(*id);
         let next = self.groups.range(after..).find_map(announced);
@@ -120,11 +124,10 @@ impl Takeover {
         let seen = doubt.seen;
         if answered {
             *doubt = Doubt { verdict: Verdict::Answers, seen: true, ..*doubt };
-            self.timers.set(Timer::Member(node), Some(now + ASK_AGAIN));
         } else {
             doubt.verdict = Verdict::Gone;
-            self.timers.set(Timer::Member(node), None);
         }
+        self.timers.set(Timer::Member(node), None);
         let groups = self.groups_of(node);
         if !answered {
             for id in &groups {

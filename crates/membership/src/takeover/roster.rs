@@ -14,6 +14,7 @@ pub(super) struct Roster {
     heard: usize,
     /// Members that gossip calls dead.
     dead: usize,
+    majority_since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -64,7 +65,8 @@ impl Doubt {
 impl Roster {
     pub(super) fn new(me: NodeId, now: Instant) -> Self {
         let member = Member { presence: Presence::Alive, groups: BTreeSet::new() };
-        let mut roster = Self { me, members: BTreeMap::from([(me, member)]), heard: 0, dead: 0 };
+        let mut roster =
+            Self { me, members: BTreeMap::from([(me, member)]), heard: 0, dead: 0, majority_since: None };
         roster.set(me, Presence::Alive, now);
         roster
     }
@@ -107,6 +109,8 @@ impl Roster {
             self.heard += usize::from(is_heard(presence));
             self.dead -= usize::from(is_dead(before));
             self.dead += usize::from(is_dead(presence));
+            let majority = self.heard > 0 && self.heard + 1 > self.dead;
+            self.majority_since = majority.then(|| self.majority_since.unwrap_or(now));
         }
     }
 
@@ -170,10 +174,9 @@ impl Roster {
         self.dead > 0 || self.heard == 0 && self.members.len() > 1
     }
 
-    /// True if this node hears more than half of the members that gossip knows, itself included.
-    pub(super) fn in_majority(&self) -> bool {
-        let heard = self.heard + 1;
-        heard > self.dead
+    /// Since when this node has heard others, and more than half of all members that gossip knows, itself included.
+    pub(super) fn majority_since(&self) -> Option<Instant> {
+        self.majority_since
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::claims::{Claim, Word};
-use super::group::{Context, Freed, Group, SILENCE_AGE_MAX, Settled, Wire, Wish};
+use super::group::{Context, Freed, Group, SILENCE_AGE_MAX, Settled, Wire, Wish, above};
 use super::outputs::Outbox;
 use super::roster::{Doubt, Presence, Verdict};
 use super::{Action, Cause, Event};
@@ -150,34 +150,32 @@ impl Group {
 
     fn claim(&mut self, context: &Context<'_>, cause: Cause, out: &mut Outbox) -> Settled {
         let group = context.group;
-        let term = self.next_term(context, cause);
+        let (term, low) = self.bid(context, cause);
+        self.low_since = low.then_some(context.now);
         self.highest = self.highest.max(term);
-        self.claims.put(group, Claim { node: context.me, term, word: Word::Told });
+        let own = Claim { node: context.me, term, word: Word::Told };
+        self.claims.put(group, own);
         self.rebalance = false;
         self.take_wire(context, term, out);
         out.events.push_back(Event::Moved { group, from: self.holder, to: context.me, cause });
-        Settled { due: self.next_expiry(context.now), ..Settled::default() }
+        self.announce(context, own, out)
     }
 
-    /// Rule 9: a take-over that the holder knows of, or that most members see, outbids all before it and is even; one
-    /// made by a minority does not outbid the holder that it could not hear.
-    fn next_term(&self, context: &Context<'_>, cause: Cause) -> Term {
-        let highest = self.highest.0;
-        let holder_may_live = match cause {
-            Cause::NoHolder | Cause::HolderDead | Cause::HolderForgot => !context.roster.in_majority(),
+    /// Rule 9: the bid for a group, and whether it is a low one.
+    fn bid(&self, context: &Context<'_>, cause: Cause) -> (Term, bool) {
+        let low = match cause {
+            Cause::HolderDead => true,
+            Cause::NoHolder => context.roster.majority_since().is_none(),
             Cause::HolderReleased
+            | Cause::HolderForgot
             | Cause::HolderDraining
             | Cause::HolderNoCandidate
             | Cause::Revert
             | Cause::Rebalance => false,
         };
-        if !holder_may_live {
-            Term((highest | 1).saturating_add(1))
-        } else if highest.is_multiple_of(2) {
-            Term(highest.max(2) - 1)
-        } else {
-            Term(highest)
-        }
+        // The highest odd term that is not above all that were bid.
+        let odd = Term(self.highest.0.saturating_sub(1) | 1);
+        if low { (odd, true) } else { (above(self.highest), false) }
     }
 
     /// Rule 14: answers for a holder that restarts, if this node would be next.

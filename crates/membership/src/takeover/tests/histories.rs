@@ -141,7 +141,7 @@ fn play(world: &mut World, history: &[(Op, u64)]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn every_history_ends_with_one_announcer_and_never_has_two_or_none_for_long(

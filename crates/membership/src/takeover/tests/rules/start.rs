@@ -20,7 +20,8 @@ fn rule_1_a_lone_speaker_comes_up_after_the_limit() {
     speaker.pass(ms(1000));
     assert_eq!(speaker.actions(), [ASK_HOLDER]);
     speaker.wire(HolderAnswer::Silent);
-    assert_eq!(speaker.actions(), claimed(2));
+    // It hears nobody, so it bids low.
+    assert_eq!(speaker.actions(), claimed(1));
     assert_eq!(speaker.moved(), Some(Cause::NoHolder));
 }
 
@@ -43,6 +44,17 @@ fn rule_2_a_restarted_speaker_goes_on_with_its_hold_and_term_and_moves_nothing()
     speaker.machine.handle_synced(speaker.now);
     assert_eq!(speaker.actions(), claimed(6));
     assert_eq!(speaker.events(), []);
+}
+
+#[test]
+fn rule_2_a_remembered_hold_waits_for_the_plan() {
+    let mut speaker = Speaker::starting();
+    speaker.member(A, Liveness::Alive);
+    speaker.hold(ME, 6);
+    speaker.machine.handle_synced(speaker.now);
+    assert_eq!(speaker.actions(), []);
+    speaker.group(&[A, ME]);
+    assert_eq!(speaker.actions(), claimed(6));
 }
 
 #[test]

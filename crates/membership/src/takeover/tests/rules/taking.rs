@@ -149,6 +149,17 @@ fn rule_6_a_candidate_that_may_live_unheard_makes_every_take_over_ask() {
 }
 
 #[test]
+fn rule_6_the_silence_of_the_dead_is_too_old_after_a_turn() {
+    let mut speaker = Speaker::watching(&[A, B, ME]);
+    speaker.member(A, Liveness::Dead);
+    speaker.pass(ms(100));
+    assert_eq!(speaker.actions(), [ASK_A]);
+    speaker.dead(A, false);
+    speaker.pass(ms(100));
+    assert_eq!(speaker.actions(), [ASK_HOLDER]);
+}
+
+#[test]
 fn rule_6_a_question_that_the_driver_lost_is_asked_again() {
     let mut speaker = Speaker::active();
     speaker.group(&[ME]);
@@ -165,7 +176,7 @@ fn rule_7_a_dead_holder_is_asked_and_its_group_taken_if_it_is_silent() {
     assert_eq!(speaker.actions(), [ASK_A]);
     assert!(!speaker.machine.announces(G));
     speaker.dead(A, false);
-    assert_eq!(speaker.actions(), claimed(4));
+    assert_eq!(speaker.actions(), claimed(1));
     assert_eq!(speaker.moved(), Some(Cause::HolderDead));
 }
 
