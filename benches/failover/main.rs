@@ -58,7 +58,8 @@ fn run() -> Result<Report> {
     for event in &EVENTS {
         eprintln!("bench: {}", event.name);
         let measured = measure(&scene, event, rounds)?;
-        notes.push(format!("{}, outage in ms: {}", event.name, listed(&measured.outages)));
+        notes.push(format!("{}, outages in ms: {}", event.name, listed(&measured.outages)));
+        notes.push(format!("  two announcers, in ms: {}", listed(&measured.overlaps)));
         figures.extend(rows(event, &measured.outages));
         overlaps.extend(measured.overlaps);
     }
@@ -78,6 +79,9 @@ fn measure(scene: &Scene<'_>, event: &Event, rounds: u32) -> Result<Rounds> {
     for round in 0..rounds {
         let (outage, overlap) =
             scene.round(event).with_context(|| format!("{}, round {round}", event.name))?;
+        if millis(outage) > event.most_ms {
+            eprintln!("bench: round {round} took {:.0} ms{}", millis(outage), scene.logs());
+        }
         measured.outages.push(outage);
         measured.overlaps.push(overlap);
     }

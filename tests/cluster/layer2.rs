@@ -29,6 +29,8 @@ pub(crate) const TESTS: &[Test] = &[
 const PORT: u16 = 7000;
 /// The figures are issued by the benchmark; a test on a busy machine must not mistake its own hiccup for a fault.
 const HALF_A_SECOND: Duration = Duration::from_millis(1500);
+/// Until every kube-proxy has heard that a Pod has moved; it looks once a second.
+const KUBE_PROXIES: Duration = Duration::from_secs(2);
 const SETTLE: Duration = Duration::from_secs(3);
 
 /// A Service of policy Cluster, announced by one node and served by a Pod on another.
@@ -55,6 +57,7 @@ impl<'a> Served<'a> {
             let answer = keryx.client().udp(address, PORT)?;
             Ok((answer.node == other.name()).then_some(()))
         })?;
+        std::thread::sleep(KUBE_PROXIES);
         ensure!(served.holder()?.name() == holder.name(), "the announcer moved with the Pod");
         Ok(served)
     }

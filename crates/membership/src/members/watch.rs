@@ -239,12 +239,14 @@ impl Members {
     /// Watches over the neighbours of now. A new one gets full time.
     pub(super) fn reform_ring(&mut self, now: Instant) {
         let neighbours = self.table.neighbours();
+        let fresh: Vec<NodeId> =
+            neighbours.iter().filter(|node| !self.watches.contains_key(node)).copied().collect();
         let mut old = std::mem::take(&mut self.watches);
         let keep = |node| (node, old.remove(&node).unwrap_or_else(|| Watch::new(now)));
         let watches: BTreeMap<_, _> = neighbours.into_iter().map(keep).collect();
-        for node in watches.keys().filter(|node| !self.watches.contains_key(node)) {
+        for node in fresh {
             // It was not asked to speak on all its paths before.
-            let Some(local) = self.table.local(*node) else { continue };
+            let Some(local) = self.table.local(node) else { continue };
             local.paths.iter_mut().filter(|path| path.up).for_each(|path| path.heard = Some(now));
         }
         self.watches = watches;

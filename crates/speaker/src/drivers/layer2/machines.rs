@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use keryx_layer2::{Announcer, Config, Counters, IfIndex};
 use keryx_membership::members::{self, Members};
 use keryx_membership::takeover::{self, Takeover};
-use keryx_membership::{Candidacy, Facts, GroupId, Keys, Liveness, NodeId, Outgoing, Term};
+use keryx_membership::{Candidacy, Facts, GroupId, Keys, Liveness, NodeId, Outgoing, Seed, Term};
 use keryx_netio::link::Links;
 use keryx_plan::{Decision, NodeName, Plan};
 use tracing::{debug, info, warn};
@@ -44,6 +44,8 @@ pub(super) struct Machines {
     pub(super) questions: Questions,
     pub(super) roster: Roster,
     pub(super) placing: Placing,
+    /// As last told to the members.
+    seeds: Vec<Seed>,
     paths: Paths,
     /// The groups of the plan.
     pub(super) groups: BTreeMap<GroupId, Group>,
@@ -101,6 +103,7 @@ impl Machines {
             questions: Questions::default(),
             roster: Roster::default(),
             placing: Placing { only: settings.only, ..Placing::default() },
+            seeds: Vec::new(),
             paths: Paths::default(),
             groups: BTreeMap::new(),
             group_of: BTreeMap::new(),
@@ -195,7 +198,10 @@ impl Machines {
         self.announcer.set_members(macs);
         self.placing.segments = self.roster.segments(self.me, &self.members);
         let seeds = self.roster.seeds(self.me, &self.members, &self.placing.dead_segments());
-        self.members.set_seeds(&seeds, now);
+        if self.seeds != seeds {
+            self.members.set_seeds(&seeds, now);
+            self.seeds = seeds;
+        }
     }
 
     fn follow_plan(&mut self, plan: &Plan, now: Instant) {
