@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use keryx_lab::capture::{ArpOperation, Capture, MacAddr};
+use keryx_tests::wait;
 
 use crate::Test;
 use crate::driver::{Driver, announcing};
@@ -15,6 +16,7 @@ use crate::segment::{VIP, announcements, ask, wait_announced};
 pub(crate) const TESTS: &[Test] = &[
     ("layer2::a_vip_is_announced_six_times_a_second_apart_and_not_after_its_withdrawal", bursts),
     ("layer2::a_new_mac_address_is_announced_by_a_whole_burst_of_its_own", new_mac),
+    ("layer2::an_address_that_a_foreign_host_uses_is_not_announced_until_that_is_over", foreign),
 ];
 
 /// Announcements in a burst.
@@ -71,4 +73,18 @@ fn new_mac() -> Result<()> {
     let announcers = capture.announcers(VIP.into(), first.at_nanos);
     ensure!(announcers.iter().eq([&new]), "the old address was named again: {announcers:?}");
     Ok(())
+}
+
+fn foreign() -> Result<()> {
+    let lab = lab(|wire| wire.nodes(1))?;
+    let (node, client) = (lab.node(1), lab.client_host(1));
+    run(&client, &format!("ip addr add {VIP}/32 dev eth0"))?;
+    let capture = Capture::start(&client.namespace(), "eth0")?;
+    let driver = Driver::layer2(&node, announcing(&[VIP.into()]))?;
+    wait::until("the foreign host noticed", || Ok((driver.metrics.conflicts.get() > 0).then_some(())))?;
+    std::thread::sleep(PAUSE_MAX);
+    ensure!(announcements(&capture, VIP).is_empty(), "announced beside a foreign host");
+    run(&client, &format!("ip addr del {VIP}/32 dev eth0"))?;
+    // It is asked again ten seconds after the first time.
+    wait_announced(&capture, VIP, MacAddr(node.mac()), 1).map(drop)
 }

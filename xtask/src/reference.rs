@@ -68,6 +68,11 @@ const NAMES: &[(&str, &[Name])] = &[
                 place: "ConfigMap in `keryx-system`",
                 meaning: "address ranges (`--ipam-configmap`)",
             },
+            Name {
+                name: names::SECRET_MEMBERSHIP,
+                place: "Secret in `keryx-system`",
+                meaning: "the key by which speakers know each other: `key`, and `accepted-key` while it is being changed; made by the controller",
+            },
         ],
     ),
     (

@@ -26,6 +26,8 @@ use crate::metrics::Metrics;
 use crate::orders::Orders;
 
 mod actions;
+mod carrying;
+mod following;
 mod gossip;
 mod holds_file;
 mod machines;

@@ -1,0 +1,127 @@
+//! What one machine tells the others.
+
+use std::time::{Duration, Instant};
+
+use keryx_membership::{Liveness, NodeId, Term, members};
+use tracing::{debug, info, warn};
+
+use super::machines::Machines;
+
+impl Machines {
+    /// Carries what one machine has to say to the others, until none has anything.
+    pub(super) fn settle(&mut self, now: Instant) {
+        loop {
+            let told = self.carry_members(now) | self.carry_segment(now);
+            if !self.act(now) && !told {
+                break;
+            }
+        }
+        self.count();
+    }
+
+    fn carry_members(&mut self, now: Instant) -> bool {
+        let mut told = false;
+        let mut changed = false;
+        while let Some(event) = self.members.poll_event() {
+            told = true;
+            debug!(?event, "members");
+            match event {
+                members::Event::Up(node) | members::Event::Facts(node) => {
+                    changed = true;
+                    self.say_liveness(node, now);
+                }
+                members::Event::Down(node) => {
+                    changed = true;
+                    info!(node = self.roster.name(node), "speaker is not heard any more");
+                    self.takeover.handle_member(node, Liveness::Dead, now);
+                }
+                members::Event::Held { node, group, term } => {
+                    self.takeover.handle_hold(node, group, term, now)
+                }
+                members::Event::Released { node, group } => {
+                    // One that restarts releases nothing: its new process has only not spoken yet.
+                    if self.members.facts(node).is_none_or(|facts| facts.restarting_secs.is_none()) {
+                        self.takeover.handle_release(node, group, Term(0), now);
+                    }
+                }
+                // If nobody is heard, nobody has told anything: the takeover machine asks the segment in time.
+                members::Event::Synced if self.members.joined() => self.takeover.handle_synced(now),
+                members::Event::Synced => {}
+                // Noticed here before, by the same clock.
+                members::Event::Stalled(_) => {}
+                members::Event::PathUp { node, address } => {
+                    info!(node = self.roster.name(node), %address, "path is up");
+                    self.paths.set(node, address.ip(), true);
+                    changed = true;
+                }
+                members::Event::PathDown { node, address } => {
+                    warn!(node = self.roster.name(node), %address, "path is down; the node is heard on another");
+                    self.paths.set(node, address.ip(), false);
+                    changed = true;
+                }
+            }
+        }
+        if changed {
+            self.placing.cut_off = self.paths.cut_off(&self.placing, |node| self.members.is_up(node));
+            self.learn(now);
+            self.place_anew(now);
+            self.metrics.members.set(i64::try_from(self.members.members().count()).unwrap_or(i64::MAX));
+        }
+        told
+    }
+
+    fn say_liveness(&mut self, node: NodeId, now: Instant) {
+        let facts = self.members.facts(node);
+        let liveness = if let Some(secs) = facts.and_then(|facts| facts.restarting_secs) {
+            Liveness::Restarting { back_in: Duration::from_secs(secs.into()) }
+        } else if !self.members.is_up(node) {
+            Liveness::Dead
+        } else if facts.is_some_and(|facts| facts.draining) {
+            Liveness::Draining
+        } else {
+            Liveness::Alive
+        };
+        self.takeover.handle_member(node, liveness, now);
+    }
+
+    fn carry_segment(&mut self, now: Instant) -> bool {
+        let mut told = false;
+        while let Some(event) = self.announcer.poll_event() {
+            told = true;
+            debug!(?event, "segment");
+            match event {
+                keryx_layer2::Event::Decided { question, outcome, seen, .. } => {
+                    let roster = &self.roster;
+                    let result = self.questions.decided(question, outcome, &seen, |mac| roster.by_mac(mac));
+                    if let Some(result) = result {
+                        self.takeover.handle_probe(result, now);
+                    }
+                }
+                keryx_layer2::Event::Conflict { vip, mac, .. } => {
+                    self.metrics.conflicts.inc();
+                    warn!(%vip, %mac, "another station claims this VIP; find it, or take the address out of the pool");
+                }
+                keryx_layer2::Event::ConflictOver { vip, mac, .. } => {
+                    info!(%vip, %mac, "the other station does not claim this VIP any more");
+                }
+                keryx_layer2::Event::MemberAnnounces { vip, mac, .. } => {
+                    if let (Some(node), Some(group)) = (self.roster.by_mac(mac), self.group_of.get(&vip)) {
+                        self.takeover.handle_sighting(node, *group, now);
+                    }
+                }
+            }
+        }
+        told
+    }
+
+    fn count(&mut self) {
+        let counters = self.announcer.counters();
+        let set = |gauge: &prometheus_client::metrics::gauge::Gauge, length: usize| {
+            gauge.set(i64::try_from(length).unwrap_or(i64::MAX));
+        };
+        set(&self.metrics.vips_announced, self.on_wire.len());
+        set(&self.metrics.vips_without_interface, self.unannounced.len());
+        self.metrics.count(&counters, &self.counted);
+        self.counted = counters;
+    }
+}

@@ -1,0 +1,216 @@
+//! From the plan, the interfaces and the members to what this node announces.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use keryx_layer2::IfIndex;
+use keryx_membership::{Candidacy, Facts, GroupId, Outgoing};
+use keryx_netio::link::Links;
+use keryx_plan::{Decision, Plan};
+use tracing::warn;
+
+use super::machines::{Group, Machines};
+use super::placing;
+use super::roster::node_id;
+use crate::orders::Orders;
+
+impl Machines {
+    /// Takes in the plan and the interfaces. Gives the interfaces that came back.
+    pub(super) fn follow(&mut self, orders: &Orders, links: &Links, now: Instant) -> Vec<IfIndex> {
+        let links: Vec<_> = links.values().map(placing::link).collect();
+        let links_changed = self.placing.links != links;
+        let returned = self.follow_links(links, now);
+        self.placing.internal_ips.clone_from(&orders.internal_ips);
+        self.draining = orders.draining;
+        self.roster.set_nodes(&orders.nodes);
+        self.tell_facts();
+        self.learn(now);
+        self.follow_plan(&orders.plan, now);
+        if links_changed {
+            self.place_anew(now);
+        }
+        self.settle(now);
+        returned
+    }
+
+    fn follow_links(&mut self, links: Vec<keryx_layer2::interface::Link>, now: Instant) -> Vec<IfIndex> {
+        let works = |link: &keryx_layer2::interface::Link| link.up && link.carrier;
+        let worked = |index: IfIndex| self.placing.link(index).is_some_and(works);
+        let returned: Vec<IfIndex> =
+            links.iter().filter(|link| works(link) && !worked(link.index)).map(|link| link.index).collect();
+        let gone: Vec<IfIndex> = self
+            .announcer
+            .interfaces()
+            .filter(|index| links.iter().all(|link| link.index != *index))
+            .collect();
+        for index in gone {
+            self.announcer.remove_interface(index);
+            self.on_wire.retain(|_, on| *on != index);
+        }
+        self.placing.links = links;
+        for link in &self.placing.links {
+            // Only what has been used so far: an interface is made known when a VIP comes to it.
+            if let Some(mac) = link.mac
+                && self.announcer.interfaces().any(|index| index == link.index)
+            {
+                self.announcer.set_interface(link.index, mac, now);
+                let _known = self.announcer.set_addresses(link.index, &link.addresses);
+            }
+        }
+        for index in &returned {
+            for (vip, _) in self.on_wire.iter().filter(|(_, on)| *on == index) {
+                self.announcer.burst(*index, *vip, now);
+            }
+        }
+        returned
+    }
+
+    /// Tells the other speakers what this node is like.
+    pub(super) fn tell_facts(&mut self) {
+        let facts = Facts {
+            interfaces: self.placing.facts(),
+            draining: self.draining,
+            restarting_secs: self.restarting_secs,
+        };
+        if let Err(error) = self.members.set_facts(facts) {
+            warn!("failed to tell the other speakers about this node's interfaces: {error}");
+        }
+    }
+
+    /// Takes in what the members tell of themselves.
+    pub(super) fn learn(&mut self, now: Instant) {
+        let macs = self.roster.learn(self.me, &self.members);
+        self.announcer.set_members(macs);
+        self.placing.segments = self.roster.segments(self.me, &self.members);
+        let seeds = self.roster.seeds(self.me, &self.members, &self.placing.dead_segments());
+        if self.seeds != seeds {
+            self.members.set_seeds(&seeds, now);
+            self.seeds = seeds;
+        }
+    }
+
+    fn follow_plan(&mut self, plan: &Plan, now: Instant) {
+        let mut groups = BTreeMap::new();
+        self.group_of.clear();
+        for planned in plan.groups.values() {
+            let id = GroupId(planned.id);
+            let announces = |vip: &&IpAddr| {
+                plan.vips.get(*vip).is_some_and(|vip| vip.while_holding == Decision::Announce)
+            };
+            let announced = planned.vips.iter().filter(announces).copied().collect();
+            self.group_of.extend(planned.vips.iter().map(|vip| (*vip, id)));
+            groups.insert(id, Group { announced, vips: planned.vips.clone() });
+        }
+        let before = std::mem::replace(&mut self.groups, groups);
+        for id in before.keys().filter(|id| !self.groups.contains_key(id)) {
+            self.takeover.remove_group(*id, now);
+        }
+        for planned in plan.groups.values() {
+            let id = GroupId(planned.id);
+            self.say_obstacle(id, now);
+            let candidacy = Candidacy {
+                ranked: planned.candidates.iter().map(node_id).collect(),
+                outgoing: if planned.forwards { Outgoing::Forwards } else { Outgoing::DeadEnd },
+                revert: false,
+            };
+            self.takeover.set_group(id, candidacy, now);
+            if before.get(&id) != self.groups.get(&id) {
+                self.bring(id, now);
+            }
+        }
+        self.unannounced.retain(|vip| self.group_of.contains_key(vip));
+        for vip in
+            self.on_wire.keys().filter(|vip| !self.group_of.contains_key(vip)).copied().collect::<Vec<_>>()
+        {
+            self.take_off_wire(vip);
+        }
+    }
+
+    /// Tells the takeover machine whether this node can announce a group at all.
+    pub(super) fn say_obstacle(&mut self, id: GroupId, now: Instant) {
+        let Some(group) = self.groups.get(&id) else { return };
+        let mut obstacle = None;
+        for vip in &group.vips {
+            match self.placing.choose(*vip) {
+                Ok(_) => {
+                    obstacle = None;
+                    break;
+                }
+                Err(hindered) => obstacle = Some(hindered.obstacle),
+            }
+        }
+        self.takeover.handle_obstacle(id, obstacle, now);
+    }
+
+    /// Interfaces, members or both have changed: every group is looked at again.
+    pub(super) fn place_anew(&mut self, now: Instant) {
+        for id in self.groups.keys().copied().collect::<Vec<_>>() {
+            self.say_obstacle(id, now);
+            self.bring(id, now);
+        }
+    }
+
+    /// Announces what of a group should be announced, where it should be, and nothing else.
+    pub(super) fn bring(&mut self, id: GroupId, now: Instant) {
+        let Some(group) = self.groups.get(&id) else { return };
+        let is_held = self.held.contains_key(&id);
+        for vip in group.vips.clone() {
+            let wanted = is_held && self.groups.get(&id).is_some_and(|group| group.announced.contains(&vip));
+            let place = wanted.then(|| self.placing.choose(vip));
+            match place {
+                Some(Ok(index)) => {
+                    self.unannounced.remove(&vip);
+                    if self.on_wire.get(&vip) != Some(&index) {
+                        self.take_off_wire(vip);
+                        self.put_on_wire(vip, index, now);
+                    }
+                }
+                Some(Err(hindered)) => {
+                    if self.unannounced.insert(vip) {
+                        warn!("{}", hindered.why);
+                    }
+                    self.take_off_wire(vip);
+                }
+                None => {
+                    self.unannounced.remove(&vip);
+                    self.take_off_wire(vip);
+                }
+            }
+        }
+    }
+
+    fn put_on_wire(&mut self, vip: IpAddr, index: IfIndex, now: Instant) {
+        self.use_interface(index, now);
+        match self.announcer.announce(index, vip, now) {
+            Ok(()) => {
+                self.on_wire.insert(vip, index);
+            }
+            Err(error) => warn!("failed to announce {vip}: {error}"),
+        }
+    }
+
+    fn take_off_wire(&mut self, vip: IpAddr) {
+        if let Some(index) = self.on_wire.remove(&vip) {
+            self.announcer.withdraw(index, vip);
+        }
+    }
+
+    /// Makes an interface known to the announcer, if it is not.
+    pub(super) fn use_interface(&mut self, index: IfIndex, now: Instant) {
+        let Some((mac, addresses)) =
+            self.placing.link(index).and_then(|link| Some((link.mac?, link.addresses.clone())))
+        else {
+            return;
+        };
+        self.announcer.set_interface(index, mac, now);
+        // It is known since the line before.
+        let _known = self.announcer.set_addresses(index, &addresses);
+    }
+
+    /// What of a group is announced.
+    pub(super) fn on_wire(&self, id: GroupId) -> Vec<(IfIndex, IpAddr)> {
+        let vips = self.groups.get(&id).map(|group| &*group.vips).unwrap_or_default();
+        vips.iter().filter_map(|vip| Some((*self.on_wire.get(vip)?, *vip))).collect()
+    }
+}
