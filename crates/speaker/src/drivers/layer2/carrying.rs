@@ -62,7 +62,7 @@ impl Machines {
             }
         }
         if changed {
-            self.placing.cut_off = self.paths.cut_off(&self.placing, |node| self.members.is_up(node));
+            self.look_for_cuts();
             self.learn(now);
             self.place_anew(now);
             self.metrics.members.set(i64::try_from(self.members.members().count()).unwrap_or(i64::MAX));

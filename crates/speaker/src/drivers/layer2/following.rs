@@ -28,6 +28,7 @@ impl Machines {
         self.learn(now);
         self.follow_plan(&orders.plan, now);
         if links_changed {
+            self.look_for_cuts();
             self.place_anew(now);
         }
         self.settle(now);
@@ -141,6 +142,11 @@ impl Machines {
             }
         }
         self.takeover.handle_obstacle(id, obstacle, now);
+    }
+
+    /// Finds the segments on which this node hears nobody any more.
+    pub(super) fn look_for_cuts(&mut self) {
+        self.placing.cut_off = self.paths.cut_off(&self.placing, |node| self.members.is_up(node));
     }
 
     /// Interfaces, members or both have changed: every group is looked at again.
