@@ -7,7 +7,20 @@ use tracing::{debug, info, warn};
 
 use super::machines::Machines;
 
+/// From the return of a member until the takeover machine is told all that it holds. By then the members have compared
+/// what they know, so that nothing is told which it has given up meanwhile.
+const TELL_AFTER: Duration = Duration::from_millis(200);
+
 impl Machines {
+    /// Tells what members hold that have returned: those holds that did not change meanwhile make no event.
+    pub(super) fn tell_holds_of_returned(&mut self, now: Instant) {
+        for (node, _) in self.returned.extract_if(.., |_, due| *due <= now).collect::<Vec<_>>() {
+            for (group, term) in self.members.holds(node).collect::<Vec<_>>() {
+                self.takeover.handle_hold(node, group, term, now);
+            }
+        }
+    }
+
     /// Carries what one machine has to say to the others, until none has anything.
     pub(super) fn settle(&mut self, now: Instant) {
         loop {
@@ -26,12 +39,18 @@ impl Machines {
             told = true;
             debug!(?event, "members");
             match event {
-                members::Event::Up(node) | members::Event::Facts(node) => {
+                members::Event::Up(node) => {
+                    changed = true;
+                    self.returned.insert(node, now + TELL_AFTER);
+                    self.say_liveness(node, now);
+                }
+                members::Event::Facts(node) => {
                     changed = true;
                     self.say_liveness(node, now);
                 }
                 members::Event::Down(node) => {
                     changed = true;
+                    self.returned.remove(&node);
                     info!(node = self.roster.name(node), "speaker is not heard any more");
                     self.takeover.handle_member(node, Liveness::Dead, now);
                 }
@@ -120,7 +139,7 @@ impl Machines {
             gauge.set(i64::try_from(length).unwrap_or(i64::MAX));
         };
         set(&self.metrics.vips_announced, self.on_wire.len());
-        set(&self.metrics.vips_without_interface, self.unannounced.len());
+        set(&self.metrics.vips_without_interface, self.unplaced.len());
         self.metrics.count(&counters, &self.counted);
         self.counted = counters;
     }

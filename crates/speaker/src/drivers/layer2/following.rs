@@ -8,7 +8,7 @@ use keryx_layer2::IfIndex;
 use keryx_membership::{Candidacy, Facts, GroupId, Outgoing};
 use keryx_netio::link::Links;
 use keryx_plan::{Decision, Plan};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::machines::{Group, Machines};
 use super::placing;
@@ -120,7 +120,7 @@ impl Machines {
                 self.bring(id, now);
             }
         }
-        self.unannounced.retain(|vip| self.group_of.contains_key(vip));
+        self.unplaced.retain(|vip| self.group_of.contains_key(vip));
         for vip in
             self.on_wire.keys().filter(|vip| !self.group_of.contains_key(vip)).copied().collect::<Vec<_>>()
         {
@@ -132,15 +132,23 @@ impl Machines {
     pub(super) fn say_obstacle(&mut self, id: GroupId, now: Instant) {
         let Some(group) = self.groups.get(&id) else { return };
         let mut obstacle = None;
+        let mut is_placed = false;
         for vip in &group.vips {
             match self.placing.choose(*vip) {
                 Ok(_) => {
-                    obstacle = None;
-                    break;
+                    is_placed = true;
+                    self.unplaced.remove(vip);
                 }
-                Err(hindered) => obstacle = Some(hindered.obstacle),
+                Err(hindered) => {
+                    obstacle = Some(hindered.obstacle);
+                    if self.unplaced.insert(*vip) {
+                        info!("{}", hindered.why);
+                    }
+                }
             }
         }
+        // What can be announced of a group is announced.
+        let obstacle = obstacle.filter(|_| !is_placed);
         self.takeover.handle_obstacle(id, obstacle, now);
     }
 
@@ -166,22 +174,12 @@ impl Machines {
             let place = wanted.then(|| self.placing.choose(vip));
             match place {
                 Some(Ok(index)) => {
-                    self.unannounced.remove(&vip);
                     if self.on_wire.get(&vip) != Some(&index) {
                         self.take_off_wire(vip);
                         self.put_on_wire(vip, index, now);
                     }
                 }
-                Some(Err(hindered)) => {
-                    if self.unannounced.insert(vip) {
-                        warn!("{}", hindered.why);
-                    }
-                    self.take_off_wire(vip);
-                }
-                None => {
-                    self.unannounced.remove(&vip);
-                    self.take_off_wire(vip);
-                }
+                Some(Err(_)) | None => self.take_off_wire(vip),
             }
         }
     }

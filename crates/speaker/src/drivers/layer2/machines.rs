@@ -53,8 +53,10 @@ pub(super) struct Machines {
     pub(super) held: BTreeMap<GroupId, Term>,
     /// What is announced, and where.
     pub(super) on_wire: BTreeMap<IpAddr, IfIndex>,
-    /// VIPs of held groups that no interface can announce, so that each is said once.
-    pub(super) unannounced: BTreeSet<IpAddr>,
+    /// VIPs that no interface of this node can announce, so that each is said once.
+    pub(super) unplaced: BTreeSet<IpAddr>,
+    /// Members that came back, and when to tell the takeover machine all that they hold.
+    pub(super) returned: BTreeMap<NodeId, Instant>,
     /// When the latest change of `held` is to be noted.
     note_at: Option<Instant>,
     /// There was a stall, and nobody was asked yet.
@@ -107,7 +109,8 @@ impl Machines {
             group_of: BTreeMap::new(),
             held: BTreeMap::new(),
             on_wire: BTreeMap::new(),
-            unannounced: BTreeSet::new(),
+            unplaced: BTreeSet::new(),
+            returned: BTreeMap::new(),
             note_at: None,
             resync_wanted: false,
             restarting_secs: None,
@@ -146,6 +149,7 @@ impl Machines {
     /// Does what is due. Everything that the sockets have must have been handed over before.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.members.handle_timeout(now);
+        self.tell_holds_of_returned(now);
         self.takeover.handle_timeout(now);
         self.announcer.handle_timeout(now);
         self.settle(now);
@@ -158,6 +162,7 @@ impl Machines {
             self.takeover.poll_timeout(),
             self.announcer.poll_timeout(),
             self.note_at,
+            self.returned.values().min().copied(),
         ];
         due.into_iter().flatten().min()
     }
