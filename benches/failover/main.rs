@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use keryx_benches::conclusion::conclude;
 use keryx_benches::figures::{Figure, Limit, Report};
 use keryx_benches::machine;
 use keryx_tests::Keryx;
@@ -23,16 +24,7 @@ const OVERLAP_MAX_MS: f64 = 200.0;
 
 fn main() -> ExitCode {
     keryx_lab::init();
-    match run() {
-        Ok(report) => {
-            print!("{report}");
-            if report.is_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            eprintln!("bench failover: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    conclude("failover", run())
 }
 
 /// What the rounds of one event have shown.
@@ -45,12 +37,7 @@ struct Rounds {
 /// Measures everything. The lab is gone when this returns.
 fn run() -> Result<Report> {
     let rounds = wanted()?;
-    let busy = machine::foreign_percent()?;
-    let mut notes =
-        vec![machine::describe()?, format!("before the lab, {busy:.0} % of the processors were busy")];
-    if busy > machine::FOREIGN_MAX_PERCENT {
-        notes.push("VOID: other programs used the machine; end them and measure again".to_owned());
-    }
+    let mut notes = machine::before_the_lab()?;
     let keryx = Keryx::start()?;
     let scene = Scene::new(&keryx)?;
     let mut figures = Vec::new();

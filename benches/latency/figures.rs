@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use keryx_benches::conclusion::Verdict;
+
 use crate::samples::{Sample, Samples};
 use crate::side::Side;
 
@@ -69,12 +71,6 @@ impl Report {
         Self { notes, figures }
     }
 
-    /// Whether every limit is kept.
-    pub(crate) fn is_met(&self) -> bool {
-        let (within, of) = self.verdict();
-        within == of
-    }
-
     /// How many figures are within their limit, of how many that have one.
     fn verdict(&self) -> (usize, usize) {
         let verdicts: Vec<bool> = self.figures.iter().filter_map(Figure::is_within).collect();
@@ -93,6 +89,13 @@ impl Figure {
     fn is_within(&self) -> Option<bool> {
         let peer = self.peer.filter(|_| self.is_limited)?;
         Some(self.keryx <= RATIO_MAX * peer)
+    }
+}
+
+impl Verdict for Report {
+    fn is_met(&self) -> bool {
+        let (within, of) = self.verdict();
+        within == of
     }
 }
 

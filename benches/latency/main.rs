@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use keryx_benches::conclusion::conclude;
 use keryx_benches::machine;
 use keryx_tests::Keryx;
 
@@ -32,27 +33,13 @@ const WARM_UP: usize = 5;
 
 fn main() -> ExitCode {
     keryx_lab::init();
-    match run() {
-        Ok(report) => {
-            print!("{report}");
-            if report.is_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            eprintln!("bench latency: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    conclude("latency", run())
 }
 
 /// Measures everything. The lab is gone when this returns.
 fn run() -> Result<Report> {
     let peer = Peer::from_environment()?;
-    let busy = machine::foreign_percent()?;
-    let mut notes =
-        vec![machine::describe()?, format!("before the lab, {busy:.0} % of the processors were busy")];
-    if busy > machine::FOREIGN_MAX_PERCENT {
-        notes.push("VOID: other programs used the machine; end them and measure again".to_owned());
-    }
+    let mut notes = machine::before_the_lab()?;
     let keryx = Keryx::start()?;
     keryx.set_ranges(&[("range-global", RANGE_V4)])?;
 

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
+use keryx_benches::conclusion::conclude;
 use keryx_benches::figures::{Figure, Limit, Report};
 use keryx_benches::machine;
 use keryx_lab::Role;
@@ -28,16 +29,7 @@ const BLOCK: f64 = 256.0;
 
 fn main() -> ExitCode {
     keryx_lab::init();
-    match run() {
-        Ok(report) => {
-            print!("{report}");
-            if report.is_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            eprintln!("bench scale: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    conclude("scale", run())
 }
 
 /// Everything that was measured.
@@ -55,12 +47,7 @@ struct Measured {
 /// Measures everything. The lab is gone when this returns.
 fn run() -> Result<Report> {
     let services = wanted()?;
-    let busy = machine::foreign_percent()?;
-    let mut notes =
-        vec![machine::describe()?, format!("before the lab, {busy:.0} % of the processors were busy")];
-    if busy > machine::FOREIGN_MAX_PERCENT {
-        notes.push("VOID: other programs used the machine; end them and measure again".to_owned());
-    }
+    let mut notes = machine::before_the_lab()?;
     let keryx = Keryx::start_api(0)?;
     keryx.set_ranges(&[("cidr-global", RANGE_V4)])?;
     notes.push(format!("Kubernetes {}, {services} Services in one namespace", patches::kubernetes(&keryx)?));

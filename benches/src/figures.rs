@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::conclusion::Verdict;
+
 /// One row of the table.
 #[derive(Debug)]
 pub struct Figure {
@@ -55,16 +57,16 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether every limit is kept.
-    #[must_use]
-    pub fn is_met(&self) -> bool {
-        let (within, of) = self.verdict();
-        within == of
-    }
-
     fn verdict(&self) -> (usize, usize) {
         let verdicts: Vec<bool> = self.figures.iter().filter_map(Figure::is_within).collect();
         (verdicts.iter().filter(|within| **within).count(), verdicts.len())
+    }
+}
+
+impl Verdict for Report {
+    fn is_met(&self) -> bool {
+        let (within, of) = self.verdict();
+        within == of
     }
 }
 

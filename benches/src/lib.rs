@@ -1,4 +1,5 @@
 //! What the benchmarks share.
 
+pub mod conclusion;
 pub mod figures;
 pub mod machine;

@@ -7,17 +7,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 /// Share of the processors that other programs may use, in percent.
-pub const FOREIGN_MAX_PERCENT: f64 = 10.0;
+const FOREIGN_MAX_PERCENT: f64 = 10.0;
 /// How long the processors are looked at.
 const LOOK: Duration = Duration::from_secs(3);
 /// Fields of a line of /proc/stat that are idle time: idle, iowait (proc_stat(5)).
 const IDLE_FIELDS: [usize; 2] = [3, 4];
 
 /// The machine in one line.
-///
-/// # Errors
-/// A file of /proc cannot be read.
-pub fn describe() -> Result<String> {
+fn describe() -> Result<String> {
     let processors = thread::available_parallelism()?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let load = load_average()?;
@@ -33,11 +30,22 @@ pub fn load_average() -> Result<String> {
     Ok(text.split(' ').take(3).collect::<Vec<_>>().join(" "))
 }
 
-/// Share of the processors that is in use before anything is started, in percent; it takes some seconds.
+/// What is to be known of the machine before anything is started, in lines; it takes some seconds. A machine that others
+/// use makes the figures void, and a line says so.
 ///
 /// # Errors
 /// A file of /proc cannot be read.
-pub fn foreign_percent() -> Result<f64> {
+pub fn before_the_lab() -> Result<Vec<String>> {
+    let busy = foreign_percent()?;
+    let mut notes = vec![describe()?, format!("before the lab, {busy:.0} % of the processors were busy")];
+    if busy > FOREIGN_MAX_PERCENT {
+        notes.push("VOID: other programs used the machine; end them and measure again".to_owned());
+    }
+    Ok(notes)
+}
+
+/// Share of the processors that is in use, in percent.
+fn foreign_percent() -> Result<f64> {
     let processors = Use::from_now()?;
     thread::sleep(LOOK);
     processors.percent()

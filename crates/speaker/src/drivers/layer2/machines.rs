@@ -17,7 +17,6 @@ use super::paths::Paths;
 use super::placing::Placing;
 use super::questions::Questions;
 use super::roster::{Roster, node_id};
-use crate::clock;
 use crate::metrics::Metrics;
 
 /// How long changes of what is held wait to be noted together.
@@ -192,12 +191,12 @@ impl Machines {
     }
 
     /// Tells the others to wait for the next speaker on this node.
-    pub(super) fn announce_restart(&mut self, back_in_secs: u16) {
+    pub(super) fn announce_restart(&mut self, back_in_secs: u16, now: Instant) {
         self.restarting_secs = Some(back_in_secs);
         self.tell_facts();
         // What is held must be noted now, or never.
         if self.note_at.is_some() {
-            self.note_at = Some(clock::now());
+            self.note_at = Some(now);
         }
     }
 
@@ -212,8 +211,8 @@ impl Machines {
     }
 
     /// What this node holds, if that changed and is to be noted now.
-    pub(super) fn changed_holds(&mut self) -> Option<BTreeMap<GroupId, Term>> {
-        if self.note_at? > clock::now() {
+    pub(super) fn changed_holds(&mut self, now: Instant) -> Option<BTreeMap<GroupId, Term>> {
+        if self.note_at? > now {
             return None;
         }
         self.note_at = None;

@@ -36,6 +36,8 @@ mod placing;
 mod ports;
 mod questions;
 mod roster;
+#[cfg(test)]
+mod tests;
 
 use gossip::Gossip;
 pub use gossip::KeySource;
@@ -229,7 +231,7 @@ impl Driver {
         while let Some((to, datagram)) = self.machines.poll_datagram() {
             self.gossip.send(to, &datagram);
         }
-        if let Some(held) = self.machines.changed_holds()
+        if let Some(held) = self.machines.changed_holds(clock::now())
             && let Err(error) = holds_file::write(&self.holds_file, &held)
         {
             warn!("failed to note what this node holds, so the next speaker here must ask for it: {error:#}");
@@ -238,7 +240,7 @@ impl Driver {
 
     /// Says that this speaker will be back soon, so that nobody takes over what it holds. Twice, since datagrams get lost.
     async fn say_goodbye(&mut self) {
-        self.machines.announce_restart(BACK_IN_SECS);
+        self.machines.announce_restart(BACK_IN_SECS, clock::now());
         for _ in 0..2 {
             self.flush().await;
             tokio::time::sleep(GOODBYE_PAUSE).await;

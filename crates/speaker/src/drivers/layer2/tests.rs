@@ -1,0 +1,360 @@
+//! Three nodes with all of layer 2 but sockets, on a segment and a management network that the test can cut, in virtual
+//! time. The machines have tests of their own; here it is about what the driver carries between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use keryx_api::ledger::OwnerKind;
+use keryx_layer2::IfIndex;
+use keryx_membership::{Key, Keys};
+use keryx_netio::link::{Link, Links};
+use keryx_plan::{
+    Decision, GroupKey, GroupPlan, NodeName, ObjectName, Owner, OwnerKey, Plan, VipPlan, rendezvous,
+};
+
+use super::machines::{Machines, Settings};
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::orders::Orders;
+
+const ETH0: u32 = 1;
+const MANAGEMENT: u32 = 2;
+const VIPS: [&str; 2] = ["192.0.2.100", "2001:db8::100"];
+/// A death has to be known, and the segment asked.
+const HALF_A_SECOND: Duration = Duration::from_millis(500);
+
+struct Node {
+    machines: Machines,
+    number: u8,
+    /// No frame and no datagram passes its `eth0`.
+    unplugged: bool,
+    /// It does not run.
+    frozen: bool,
+    carrier: bool,
+    /// Frames and datagrams that came in while it was frozen.
+    waiting: Vec<Waiting>,
+}
+
+enum Waiting {
+    Frame(Vec<u8>),
+    Datagram(SocketAddr, Vec<u8>),
+}
+
+struct World {
+    nodes: Vec<Node>,
+    now: Instant,
+    gossip_blocked: bool,
+    /// For how long two nodes announced at once, at the longest.
+    overlap: Duration,
+    two_since: Option<Instant>,
+}
+
+fn name(number: u8) -> NodeName {
+    NodeName::from(&*format!("n{number}"))
+}
+
+fn links(number: u8, carrier: bool) -> Links {
+    let link = |index: u32, name: &str, carrier: bool, addresses: &[String]| Link {
+        index,
+        name: name.to_owned(),
+        mac: Some([2, 0, 0, 0, index as u8, number]),
+        up: true,
+        carrier,
+        broadcast: true,
+        noarp: false,
+        loopback: false,
+        master: None,
+        mtu: 1500,
+        addresses: addresses.iter().map(|net| net.parse().unwrap()).collect(),
+    };
+    let eth0 =
+        link(ETH0, "eth0", carrier, &[format!("192.0.2.{number}/24"), format!("2001:db8::{number}/64")]);
+    let management = link(MANAGEMENT, "mgmt0", true, &[format!("10.0.0.{number}/24")]);
+    Arc::new(BTreeMap::from([(ETH0, eth0), (MANAGEMENT, management)]))
+}
+
+fn orders(number: u8, of: u8) -> Orders {
+    let owner = ObjectName::new("shop", "web");
+    let group = GroupKey(OwnerKey::Service(owner.clone()));
+    let vips = VIPS.map(|vip| vip.parse::<IpAddr>().unwrap());
+    let vip_plan = VipPlan {
+        owners: [Owner { kind: OwnerKind::Service, name: owner }].into(),
+        group: group.clone(),
+        decision: Decision::Announce,
+        while_holding: Decision::Announce,
+        announcer: Some(name(1)),
+    };
+    let group_plan = GroupPlan {
+        id: rendezvous::group_id(&group),
+        vips: vips.into(),
+        candidates: (1..=of).map(name).collect(),
+        forwards: true,
+    };
+    let plan = Plan {
+        vips: vips.into_iter().map(|vip| (vip, vip_plan.clone())).collect(),
+        groups: BTreeMap::from([(group, group_plan)]),
+        ..Plan::default()
+    };
+    let internal = |number: u8| vec![IpAddr::from([192, 0, 2, number])];
+    Orders {
+        plan: Arc::new(plan),
+        internal_ips: internal(number),
+        draining: false,
+        nodes: Arc::new((1..=of).map(|number| (name(number), internal(number))).collect()),
+    }
+}
+
+impl World {
+    /// So many nodes, which have agreed on who announces.
+    fn new(count: u8) -> Self {
+        let now = clock::now();
+        let node = |number: u8| {
+            let settings = Settings { node: name(number), cluster: "test".to_owned(), only: BTreeSet::new() };
+            let keys = Keys { sending: Key::new([7; 32]), accepted: None };
+            let machines = Machines::new(settings, keys, &BTreeMap::new(), Metrics::default(), now).unwrap();
+            Node { machines, number, unplugged: false, frozen: false, carrier: true, waiting: Vec::new() }
+        };
+        let nodes = (1..=count).map(node).collect();
+        let mut world = Self { nodes, now, gossip_blocked: false, overlap: Duration::ZERO, two_since: None };
+        for node in &mut world.nodes {
+            node.machines.follow(&orders(node.number, count), &links(node.number, true), now);
+        }
+        world.run(Duration::from_secs(3));
+        assert_eq!(world.announcers().len(), 1);
+        world.overlap = Duration::ZERO;
+        world
+    }
+
+    /// The nodes that announce, by their places. Each announces both VIPs or none.
+    fn announcers(&self) -> Vec<usize> {
+        let announced =
+            |node: &Node| VIPS.map(|vip| node.machines.on_wire.contains_key(&vip.parse::<IpAddr>().unwrap()));
+        let places = (0..self.nodes.len()).filter(|place| {
+            let [v4, v6] = announced(&self.nodes[*place]);
+            assert_eq!(v4, v6, "only one family of a group is announced");
+            v4
+        });
+        places.collect()
+    }
+
+    fn holder(&self) -> usize {
+        let announcers = self.announcers();
+        assert_eq!(announcers.len(), 1, "{announcers:?} announce");
+        announcers[0]
+    }
+
+    fn set_carrier(&mut self, place: usize, carrier: bool) {
+        let (now, count) = (self.now, self.nodes.len() as u8);
+        let node = &mut self.nodes[place];
+        (node.carrier, node.unplugged) = (carrier, !carrier);
+        node.machines.follow(&orders(node.number, count), &links(node.number, carrier), now);
+        self.deliver();
+    }
+
+    fn thaw(&mut self, place: usize) {
+        let now = self.now;
+        let node = &mut self.nodes[place];
+        node.frozen = false;
+        // As the driver does after a wait: datagrams, then frames, then time.
+        node.machines.notice_stall(now);
+        let waiting = std::mem::take(&mut node.waiting);
+        for one in &waiting {
+            if let Waiting::Datagram(from, datagram) = one {
+                node.machines.handle_datagram(*from, datagram, now);
+            }
+        }
+        node.machines.resync(now);
+        for one in &waiting {
+            if let Waiting::Frame(frame) = one {
+                node.machines.handle_frame(IfIndex(ETH0), frame, now);
+            }
+        }
+        node.machines.handle_timeout(now);
+        self.deliver();
+    }
+
+    fn run(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        self.deliver();
+        loop {
+            let running = self.nodes.iter().filter(|node| !node.frozen);
+            let due = running.filter_map(|node| node.machines.poll_timeout()).min();
+            let Some(due) = due.filter(|due| *due <= until) else { break };
+            // Something is always due a moment later, as a driver wakes a little late.
+            self.now = self.now.max(due) + Duration::from_micros(50);
+            for node in self.nodes.iter_mut().filter(|node| !node.frozen) {
+                if node.machines.poll_timeout().is_some_and(|due| due <= self.now) {
+                    node.machines.handle_timeout(self.now);
+                }
+            }
+            self.deliver();
+            self.look();
+        }
+        self.now = self.now.max(until);
+    }
+
+    fn look(&mut self) {
+        // A frozen node answers nobody, and one that is unplugged is not heard.
+        let heard = self
+            .announcers()
+            .into_iter()
+            .filter(|place| !self.nodes[*place].frozen && !self.nodes[*place].unplugged);
+        if heard.count() < 2 {
+            self.two_since = None;
+            return;
+        }
+        let since = *self.two_since.get_or_insert(self.now);
+        self.overlap = self.overlap.max(self.now - since);
+    }
+
+    /// Carries everything that is ready, until nothing is.
+    fn deliver(&mut self) {
+        loop {
+            let mut carried = false;
+            for from in 0..self.nodes.len() {
+                while let Some(transmit) = self.nodes[from].machines.announcer_mut().poll_transmit() {
+                    carried = true;
+                    if transmit.interface == IfIndex(ETH0) && !self.nodes[from].unplugged {
+                        self.deliver_frame(from, &transmit.frame);
+                    }
+                }
+                let _noted = self.nodes[from].machines.changed_holds(self.now);
+                while let Some((to, datagram)) = self.nodes[from].machines.poll_datagram() {
+                    carried = true;
+                    self.deliver_datagram(from, to, datagram);
+                }
+            }
+            if !carried {
+                return;
+            }
+        }
+    }
+
+    fn deliver_frame(&mut self, from: usize, frame: &[u8]) {
+        let now = self.now;
+        for (place, node) in self.nodes.iter_mut().enumerate() {
+            if place == from || node.unplugged {
+                continue;
+            }
+            if node.frozen {
+                node.waiting.push(Waiting::Frame(frame.to_vec()));
+            } else {
+                node.machines.handle_frame(IfIndex(ETH0), frame, now);
+                node.machines.settle(now);
+            }
+        }
+    }
+
+    fn deliver_datagram(&mut self, from: usize, to: SocketAddr, datagram: Vec<u8>) {
+        let IpAddr::V4(ip) = to.ip() else { return };
+        let [first, .., host] = ip.octets();
+        let on_segment = first == 192;
+        let now = self.now;
+        let (cut, number) = (self.nodes[from].unplugged, self.nodes[from].number);
+        let Some(node) = self.nodes.iter_mut().find(|node| node.number == host) else { return };
+        if self.gossip_blocked || (on_segment && (cut || node.unplugged)) {
+            return;
+        }
+        let source =
+            if on_segment { IpAddr::from([192, 0, 2, number]) } else { IpAddr::from([10, 0, 0, number]) };
+        let source = SocketAddr::new(source, to.port());
+        if node.frozen {
+            node.waiting.push(Waiting::Datagram(source, datagram));
+        } else {
+            node.machines.handle_datagram(source, &datagram, now);
+            node.machines.settle(now);
+        }
+    }
+}
+
+#[test]
+fn the_first_candidate_announces_both_families_and_keeps_them() {
+    let mut world = World::new(3);
+    let holder = world.holder();
+    world.run(Duration::from_secs(20));
+    assert_eq!(world.holder(), holder);
+    assert_eq!(world.overlap, Duration::ZERO);
+}
+
+#[test]
+fn a_speaker_that_dies_is_followed_in_half_a_second() {
+    let mut world = World::new(3);
+    let holder = world.holder();
+    world.nodes[holder].frozen = true;
+    world.run(HALF_A_SECOND);
+    let others: Vec<usize> = world.announcers().into_iter().filter(|place| *place != holder).collect();
+    assert_eq!(others.len(), 1);
+}
+
+#[test]
+fn a_frozen_speaker_that_goes_on_stays_silent() {
+    let mut world = World::new(3);
+    let holder = world.holder();
+    world.nodes[holder].frozen = true;
+    world.run(Duration::from_secs(2));
+    world.thaw(holder);
+    world.run(Duration::from_secs(3));
+    assert_ne!(world.holder(), holder);
+    assert_eq!(world.overlap, Duration::ZERO);
+}
+
+#[test]
+fn a_node_that_is_cut_off_the_segment_alone_gives_up_and_is_followed() {
+    let mut world = World::new(3);
+    let holder = world.holder();
+    world.nodes[holder].unplugged = true;
+    world.run(HALF_A_SECOND);
+    let successor = world.holder();
+    assert_ne!(successor, holder);
+    world.nodes[holder].unplugged = false;
+    world.run(Duration::from_secs(3));
+    assert_eq!(world.holder(), successor, "it came back and took it");
+    assert_eq!(world.overlap, Duration::ZERO);
+}
+
+#[test]
+fn a_lost_carrier_is_told_by_the_other_network_at_once() {
+    let mut world = World::new(3);
+    let holder = world.holder();
+    world.set_carrier(holder, false);
+    world.run(Duration::from_millis(20));
+    let successor = world.holder();
+    assert_ne!(successor, holder);
+    // Until heartbeats have told the old holder on the other network who has it now.
+    world.run(Duration::from_millis(300));
+    world.set_carrier(holder, true);
+    world.run(Duration::from_secs(3));
+    assert_eq!(world.holder(), successor);
+}
+
+#[test]
+fn blocked_gossip_moves_nothing_and_a_dead_node_is_found_without_it() {
+    let mut world = World::new(3);
+    let holder = world.holder();
+    world.gossip_blocked = true;
+    world.run(Duration::from_secs(10));
+    assert_eq!(world.holder(), holder);
+    assert_eq!(world.overlap, Duration::ZERO);
+    world.nodes[holder].unplugged = true;
+    world.run(Duration::from_secs(3));
+    let others: Vec<usize> = world.announcers().into_iter().filter(|place| *place != holder).collect();
+    assert_eq!(others.len(), 1);
+    // Both announce when the cable is back; gossip tells them of each other.
+    world.nodes[holder].unplugged = false;
+    world.gossip_blocked = false;
+    world.run(Duration::from_secs(1));
+    world.holder();
+    assert!(world.overlap < HALF_A_SECOND, "two announced for {:?}", world.overlap);
+}
+
+#[test]
+fn two_nodes_without_a_word_from_each_other_do_not_both_announce() {
+    let mut world = World::new(2);
+    let holder = world.holder();
+    world.gossip_blocked = true;
+    world.run(Duration::from_secs(10));
+    assert_eq!(world.holder(), holder);
+    assert_eq!(world.overlap, Duration::ZERO);
+}
