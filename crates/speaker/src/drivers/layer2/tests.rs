@@ -109,6 +109,10 @@ fn orders(number: u8, of: u8) -> Orders {
 impl World {
     /// So many nodes, which have agreed on who announces.
     fn new(count: u8) -> Self {
+        Self::start(count, false)
+    }
+
+    fn start(count: u8, gossip_blocked: bool) -> Self {
         let now = clock::now();
         let node = |number: u8| {
             let settings = Settings { node: name(number), cluster: "test".to_owned(), only: BTreeSet::new() };
@@ -117,13 +121,12 @@ impl World {
             Node { machines, number, unplugged: false, frozen: false, carrier: true, waiting: Vec::new() }
         };
         let nodes = (1..=count).map(node).collect();
-        let mut world = Self { nodes, now, gossip_blocked: false, overlap: Duration::ZERO, two_since: None };
+        let mut world = Self { nodes, now, gossip_blocked, overlap: Duration::ZERO, two_since: None };
         for node in &mut world.nodes {
             node.machines.follow(&orders(node.number, count), &links(node.number, true), now);
         }
         world.run(Duration::from_secs(3));
         assert_eq!(world.announcers().len(), 1);
-        world.overlap = Duration::ZERO;
         world
     }
 
@@ -159,6 +162,7 @@ impl World {
         node.frozen = false;
         // As the driver does after a wait: datagrams, then frames, then time.
         node.machines.notice_stall(now);
+        assert!(node.machines.on_wire.is_empty(), "it would answer before it knows who announces");
         let waiting = std::mem::take(&mut node.waiting);
         for one in &waiting {
             if let Waiting::Datagram(from, datagram) = one {
@@ -338,15 +342,24 @@ fn blocked_gossip_moves_nothing_and_a_dead_node_is_found_without_it() {
     assert_eq!(world.holder(), holder);
     assert_eq!(world.overlap, Duration::ZERO);
     world.nodes[holder].unplugged = true;
-    world.run(Duration::from_secs(3));
+    // Until the successor has sent its last announcement.
+    world.run(Duration::from_secs(12));
     let others: Vec<usize> = world.announcers().into_iter().filter(|place| *place != holder).collect();
     assert_eq!(others.len(), 1);
-    // Both announce when the cable is back; gossip tells them of each other.
+    // Both announce when the cable is back, and nobody says so on the segment; gossip tells them of each other.
     world.nodes[holder].unplugged = false;
     world.gossip_blocked = false;
     world.run(Duration::from_secs(1));
     world.holder();
     assert!(world.overlap < HALF_A_SECOND, "two announced for {:?}", world.overlap);
+}
+
+#[test]
+fn nodes_that_never_heard_of_each_other_ask_the_segment_before_one_announces() {
+    let mut world = World::start(3, true);
+    world.run(Duration::from_secs(10));
+    world.holder();
+    assert_eq!(world.overlap, Duration::ZERO);
 }
 
 #[test]
