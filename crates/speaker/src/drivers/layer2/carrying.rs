@@ -58,8 +58,9 @@ impl Machines {
                     self.takeover.handle_hold(node, group, term, now)
                 }
                 members::Event::Released { node, group } => {
-                    // One that restarts releases nothing: its new process has only not spoken yet.
-                    if self.members.facts(node).is_none_or(|facts| facts.restarting_secs.is_none()) {
+                    // One that restarts releases nothing: its new process has only not spoken yet. What it tells of itself by
+                    // now may be the new one's word already, so what counts is what was told before.
+                    if !self.restarting.contains(&node) {
                         self.takeover.handle_release(node, group, Term(0), now);
                     }
                 }
@@ -91,6 +92,11 @@ impl Machines {
 
     fn say_liveness(&mut self, node: NodeId, now: Instant) {
         let facts = self.members.facts(node);
+        if facts.is_some_and(|facts| facts.restarting_secs.is_some()) {
+            self.restarting.insert(node);
+        } else {
+            self.restarting.remove(&node);
+        }
         let liveness = if let Some(secs) = facts.and_then(|facts| facts.restarting_secs) {
             Liveness::Restarting { back_in: Duration::from_secs(secs.into()) }
         } else if !self.members.is_up(node) {

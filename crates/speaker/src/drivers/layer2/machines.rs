@@ -54,6 +54,8 @@ pub(super) struct Machines {
     pub(super) on_wire: BTreeMap<IpAddr, IfIndex>,
     /// VIPs that no interface of this node can announce, so that each is said once.
     pub(super) unplaced: BTreeSet<IpAddr>,
+    /// Members that said that they restart, and nothing since.
+    pub(super) restarting: BTreeSet<NodeId>,
     /// Members that came back, and when to tell the takeover machine all that they hold.
     pub(super) returned: BTreeMap<NodeId, Instant>,
     /// When the latest change of `held` is to be noted.
@@ -109,6 +111,7 @@ impl Machines {
             held: BTreeMap::new(),
             on_wire: BTreeMap::new(),
             unplaced: BTreeSet::new(),
+            restarting: BTreeSet::new(),
             returned: BTreeMap::new(),
             note_at: None,
             resync_wanted: false,

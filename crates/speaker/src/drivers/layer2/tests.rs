@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use keryx_api::ledger::OwnerKind;
 use keryx_layer2::IfIndex;
-use keryx_membership::{Key, Keys};
+use keryx_membership::{GroupId, Key, Keys, Term};
 use keryx_netio::link::{Link, Links};
 use keryx_plan::{
     Decision, GroupKey, GroupPlan, NodeName, ObjectName, Owner, OwnerKey, Plan, VipPlan, rendezvous,
@@ -106,6 +106,12 @@ fn orders(number: u8, of: u8) -> Orders {
     }
 }
 
+fn machines(number: u8, held: &BTreeMap<GroupId, Term>, now: Instant) -> Machines {
+    let settings = Settings { node: name(number), cluster: "test".to_owned(), only: BTreeSet::new() };
+    let keys = Keys { sending: Key::new([7; 32]), accepted: None };
+    Machines::new(settings, keys, held, Metrics::default(), now).unwrap()
+}
+
 impl World {
     /// So many nodes, which have agreed on who announces.
     fn new(count: u8) -> Self {
@@ -115,9 +121,7 @@ impl World {
     fn start(count: u8, gossip_blocked: bool) -> Self {
         let now = clock::now();
         let node = |number: u8| {
-            let settings = Settings { node: name(number), cluster: "test".to_owned(), only: BTreeSet::new() };
-            let keys = Keys { sending: Key::new([7; 32]), accepted: None };
-            let machines = Machines::new(settings, keys, &BTreeMap::new(), Metrics::default(), now).unwrap();
+            let machines = machines(number, &BTreeMap::new(), now);
             Node { machines, number, unplugged: false, frozen: false, carrier: true, waiting: Vec::new() }
         };
         let nodes = (1..=count).map(node).collect();
@@ -179,6 +183,24 @@ impl World {
         self.deliver();
     }
 
+    /// Ends the speaker of a node as a rolling update does, and starts the next one after `pause`.
+    fn restart(&mut self, place: usize, pause: Duration) {
+        let (now, count) = (self.now, self.nodes.len() as u8);
+        let node = &mut self.nodes[place];
+        let held = node.machines.held.clone();
+        node.machines.announce_restart(10, now);
+        self.deliver();
+        self.nodes[place].frozen = true;
+        self.run(pause);
+        let now = self.now;
+        let node = &mut self.nodes[place];
+        node.machines = machines(node.number, &held, now);
+        node.waiting.clear();
+        node.frozen = false;
+        node.machines.follow(&orders(node.number, count), &links(node.number, node.carrier), now);
+        self.deliver();
+    }
+
     fn run(&mut self, duration: Duration) {
         let until = self.now + duration;
         self.deliver();
@@ -230,6 +252,10 @@ impl World {
                     self.deliver_datagram(from, to, datagram);
                 }
             }
+            // As the driver does: everything that waits is taken in before anything follows from it.
+            for node in self.nodes.iter_mut().filter(|node| !node.frozen) {
+                node.machines.settle(self.now);
+            }
             if !carried {
                 return;
             }
@@ -246,7 +272,6 @@ impl World {
                 node.waiting.push(Waiting::Frame(frame.to_vec()));
             } else {
                 node.machines.handle_frame(IfIndex(ETH0), frame, now);
-                node.machines.settle(now);
             }
         }
     }
@@ -268,7 +293,6 @@ impl World {
             node.waiting.push(Waiting::Datagram(source, datagram));
         } else {
             node.machines.handle_datagram(source, &datagram, now);
-            node.machines.settle(now);
         }
     }
 }
@@ -301,6 +325,18 @@ fn a_frozen_speaker_that_goes_on_stays_silent() {
     world.thaw(holder);
     world.run(Duration::from_secs(3));
     assert_ne!(world.holder(), holder);
+    assert_eq!(world.overlap, Duration::ZERO);
+}
+
+#[test]
+fn a_rolling_update_moves_nothing() {
+    let mut world = World::new(3);
+    let holder = world.holder();
+    for place in 0..3 {
+        world.restart(place, Duration::from_millis(1500));
+        world.run(Duration::from_secs(2));
+        assert_eq!(world.holder(), holder, "after the restart of {place}");
+    }
     assert_eq!(world.overlap, Duration::ZERO);
 }
 
