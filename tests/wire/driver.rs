@@ -109,6 +109,7 @@ pub(crate) fn announcing(vips: &[IpAddr]) -> Orders {
             id: rendezvous::group_id(&group),
             vips: [*vip].into(),
             candidates: ["n1", "n2", "n3"].map(NodeName::from).into(),
+            unready: [].into(),
             forwards: true,
         };
         plan.vips.insert(*vip, vip_plan);

@@ -70,10 +70,14 @@ impl<'a> Placement<'a> {
 
     /// How fit the node is to announce the group, or why it may not.
     pub(crate) fn fitness(&self, place: usize) -> Result<Fitness, Reason> {
-        let standing = &self.nodes.standings()[place];
-        if let Some(obstacle) = &standing.obstacle {
-            return Err(obstacle.clone());
+        match &self.nodes.standings()[place].obstacle {
+            Some(obstacle) => Err(obstacle.clone()),
+            None => self.fitness_if_eligible(place),
         }
+    }
+
+    fn fitness_if_eligible(&self, place: usize) -> Result<Fitness, Reason> {
+        let standing = &self.nodes.standings()[place];
         let local = self.local[place].is_some();
         let covered = self.covered_by_all + self.local[place].unwrap_or(0);
         if self.endpoints_exist {
@@ -135,17 +139,23 @@ impl<'a> Placement<'a> {
         }
         let places = 0..self.nodes.standings().len();
         let mut ranked: Vec<(Fitness, usize)> =
-            places.filter_map(|place| Some((self.fitness(place).ok()?, place))).collect();
+            places.clone().filter_map(|place| Some((self.fitness(place).ok()?, place))).collect();
         let most = ranked.iter().map(|(fitness, _)| fitness.covered).max();
         ranked.retain(|(fitness, _)| Some(fitness.covered) == most);
         ranked.sort_unstable_by_key(|ranked| Reverse(*ranked));
         ranked.truncate(CANDIDATES_MAX);
         let name = |(_, place): &(Fitness, usize)| self.nodes.standings()[*place].name.clone();
+        let is_unready = |place: &usize| {
+            self.nodes.standings()[*place].obstacle == Some(Reason::SpeakerNotReady)
+                && self.fitness_if_eligible(*place).is_ok_and(|fitness| Some(fitness.covered) >= most)
+        };
+        let unready = places.filter(is_unready).map(|place| self.nodes.standings()[place].name.clone());
         let covers = |port: &GroupPort| port.is_covered_by(me);
         Some(GroupPlan {
             id: self.group_id,
             vips: vips.map(|(address, _)| *address).collect(),
             candidates: ranked.iter().map(name).collect(),
+            unready: unready.collect(),
             forwards: !self.endpoints_exist || self.group.ports.iter().any(covers),
         })
     }

@@ -49,6 +49,9 @@ pub struct GroupPlan {
     pub vips: Box<[IpAddr]>,
     /// The nodes that cover the most ports, best first; at most [`CANDIDATES_MAX`].
     pub candidates: Box<[NodeName]>,
+    /// Nodes that would be among these but for their speaker's Pod, which is not Ready. One of them that holds the group and is
+    /// heard by the other speakers goes on: a Pod that was just replaced is alive before the API says so.
+    pub unready: Box<[NodeName]>,
     /// Whether traffic that still comes to this node reaches an endpoint, so that it may go on answering until another
     /// node has taken over.
     pub forwards: bool,

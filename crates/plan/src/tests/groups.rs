@@ -239,6 +239,12 @@ fn the_candidates_of_a_group_are_the_nodes_that_cover_the_most_best_first() {
     assert_eq!((&*plan.candidates, plan.id), (&*ranked, rendezvous::group_id(&group)));
     assert!(!plan.forwards, "no endpoint of its own under policy Local");
     assert!(seen_by(&mut index, "b").forwards);
+    // One whose speaker's Pod is not Ready is none either, and is told apart.
+    index.delete_speaker_pod("keryx-system", "speaker-c");
+    let plan = seen_by(&mut index, "a");
+    assert_eq!((&*plan.candidates, &*plan.unready), (&["b".into()][..], &["c".into()][..]));
+    index.apply_speaker_pod(&mk_speaker("c"));
+    assert!(seen_by(&mut index, "a").unready.is_empty());
     // A node that is drained is no candidate, and still serves what comes in.
     let mut drained = mk_node("b");
     drained.metadata.annotations = Some([(crate::ANNOTATION_DRAIN.to_owned(), String::new())].into());

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use keryx_layer2::IfIndex;
-use keryx_membership::{Candidacy, Facts, GroupId, Outgoing};
+use keryx_membership::{Candidacy, Facts, GroupId, NodeId, Outgoing};
 use keryx_netio::link::Links;
 use keryx_plan::{Decision, Plan};
 use tracing::{info, warn};
@@ -110,8 +110,12 @@ impl Machines {
         for planned in plan.groups.values() {
             let id = GroupId(planned.id);
             self.say_obstacle(id, now);
+            let mut ranked: Vec<NodeId> = planned.candidates.iter().map(node_id).collect();
+            // The last in rank, so that it keeps what it holds and takes nothing.
+            let holder = self.takeover.holder(id).map(|(holder, _)| holder);
+            ranked.extend(planned.unready.iter().map(node_id).filter(|node| Some(*node) == holder));
             let candidacy = Candidacy {
-                ranked: planned.candidates.iter().map(node_id).collect(),
+                ranked,
                 outgoing: if planned.forwards { Outgoing::Forwards } else { Outgoing::DeadEnd },
                 revert: false,
             };

@@ -90,6 +90,7 @@ fn orders(number: u8, of: u8) -> Orders {
         id: rendezvous::group_id(&group),
         vips: vips.into(),
         candidates: (1..=of).map(name).collect(),
+        unready: [].into(),
         forwards: true,
     };
     let plan = Plan {
