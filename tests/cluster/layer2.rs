@@ -16,19 +16,20 @@ use crate::Test;
 pub(crate) const TESTS: &[Test] = &[
     ("layer2::speakers_find_each_other", joined),
     ("layer2::an_ipv6_vip_is_found_by_neighbor_discovery_and_moves_too", ipv6),
-    ("layer2::a_holder_that_is_unplugged_is_replaced_in_half_a_second_and_gets_nothing_back", unplugged),
-    ("layer2::a_holder_without_carrier_is_replaced_at_once", carrier),
-    ("layer2::a_speaker_that_is_killed_is_replaced_in_half_a_second", killed),
+    ("layer2::a_holder_that_is_unplugged_is_replaced_and_gets_nothing_back", unplugged),
+    ("layer2::a_holder_without_carrier_is_replaced", carrier),
+    ("layer2::a_speaker_that_is_killed_is_replaced", killed),
     ("layer2::a_frozen_speaker_that_goes_on_never_answers_beside_its_successor", frozen),
-    ("layer2::a_drained_node_hands_over_without_a_lost_datagram", drained),
+    ("layer2::a_drained_node_hands_over_while_it_still_answers", drained),
     ("layer2::a_rolling_update_of_all_speakers_changes_no_announcer", rolled),
     ("layer2::with_gossip_blocked_there_is_one_announcer_of_old_and_of_new_vips", gossip_blocked),
     ("layer2::failover_needs_no_api_server", without_api),
 ];
 
 const PORT: u16 = 7000;
-/// The figures are issued by the benchmark; a test on a busy machine must not mistake its own hiccup for a fault.
-const HALF_A_SECOND: Duration = Duration::from_millis(1500);
+/// Far above what the benchmark measures and far below what the API server would need to notice: a test on a busy machine
+/// must not mistake its own hiccup for a fault.
+const OUTAGE_MAX: Duration = Duration::from_millis(1500);
 /// Until every kube-proxy has heard that a Pod has moved; it looks once a second.
 const KUBE_PROXIES: Duration = Duration::from_secs(2);
 const SETTLE: Duration = Duration::from_secs(3);
@@ -133,7 +134,7 @@ fn unplugged(keryx: &Keryx) -> Result<()> {
     let outage = served.outage(|| holder.unplug(0));
     let mended = (|| {
         let outage = outage?;
-        ensure!(outage < HALF_A_SECOND, "no answer for {outage:?}");
+        ensure!(outage < OUTAGE_MAX, "no answer for {outage:?}");
         served.moved_from(&holder)
     })();
     holder.plug(0)?;
@@ -149,7 +150,7 @@ fn carrier(keryx: &Keryx) -> Result<()> {
     let holder = served.holder()?;
     let outage = served.outage(|| holder.set_carrier(0, false));
     let moved = outage.and_then(|outage| {
-        ensure!(outage < HALF_A_SECOND, "no answer for {outage:?}");
+        ensure!(outage < OUTAGE_MAX, "no answer for {outage:?}");
         served.moved_from(&holder).map(drop)
     });
     holder.set_carrier(0, true)?;
@@ -259,6 +260,6 @@ fn without_api(keryx: &Keryx) -> Result<()> {
         node.restore_management()?;
     }
     let outage = outage?;
-    ensure!(outage < HALF_A_SECOND, "no answer for {outage:?}");
+    ensure!(outage < OUTAGE_MAX, "no answer for {outage:?}");
     served.one_again(Duration::from_secs(2))
 }

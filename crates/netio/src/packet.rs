@@ -139,19 +139,6 @@ impl PacketSocket {
         sent.map(|_| ())
     }
 
-    /// As [`send`](Self::send), but does not wait.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send), and `EAGAIN` while the socket's send queue is full.
-    pub fn try_send(&self, frame: &[u8]) -> io::Result<()> {
-        let attempt = || self.socket.try_io(Interest::WRITABLE, |mut socket| socket.write(frame));
-        let mut sent = attempt();
-        if is_network_down(&sent) {
-            sent = attempt();
-        }
-        sent.map(|_| ())
-    }
-
     /// What the kernel counted since the last call.
     ///
     /// # Errors

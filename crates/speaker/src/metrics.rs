@@ -28,7 +28,7 @@ pub struct Metrics {
     pub vips_announced: Gauge,
     /// VIPs that it does not, by reason.
     pub vips_skipped: Family<ReasonLabels, Gauge>,
-    /// VIPs of the plan for which no interface of this node is fit.
+    /// VIPs of the plan that no interface of this node could announce, whoever does announce them.
     pub vips_without_interface: Gauge,
     /// What was seen and sent of ARP.
     pub arp: Frames,
@@ -95,7 +95,7 @@ impl Metrics {
         );
         registry.register(
             "vips_without_interface",
-            "VIPs to announce for which no interface of this node is fit",
+            "VIPs that no interface of this node could announce, whoever does announce them",
             metrics.vips_without_interface.clone(),
         );
         metrics.arp.register(&mut registry, "arp");
