@@ -65,13 +65,14 @@ impl Members {
         }
     }
 
+    /// On all paths: news is rare, and a path that was cut just now still passes for the best.
     pub(super) fn push(&mut self, message: &Message) {
         let mut to: Vec<_> = self.members().collect();
         if self.are_many() {
             to = self.random.choose(to, FAN_OUT);
         }
         for node in to {
-            self.send(node, message);
+            self.send_on_all_paths(node, message);
         }
     }
 }

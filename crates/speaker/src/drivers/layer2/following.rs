@@ -24,8 +24,9 @@ impl Machines {
         self.placing.internal_ips.clone_from(&orders.internal_ips);
         self.draining = orders.draining;
         self.roster.set_nodes(&orders.nodes);
-        self.tell_facts();
+        // First which ways are open, then what is told on them.
         self.learn(now);
+        self.tell_facts();
         self.follow_plan(&orders.plan, now);
         if links_changed {
             self.look_for_cuts();

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use keryx_layer2::{Announcer, Config, Counters, IfIndex};
 use keryx_membership::members::{self, Members};
 use keryx_membership::takeover::{self, Takeover};
@@ -30,6 +29,13 @@ pub(super) struct Settings {
     pub(super) cluster: String,
     /// Names given by `--interface`.
     pub(super) only: BTreeSet<String>,
+}
+
+/// What the machines draw their chances from.
+#[derive(Clone, Copy)]
+pub(super) struct Seeds {
+    pub(super) announcer: u64,
+    pub(super) members: u64,
 }
 
 /// All state of layer 2 but its sockets.
@@ -79,27 +85,26 @@ pub(super) struct Group {
 }
 
 impl Machines {
-    /// Announces nothing yet. `held` is what this node held before its speaker was restarted.
-    ///
-    /// # Errors
-    /// The system gives no random numbers.
+    /// Announces nothing yet. `held` is what this node held before its speaker was restarted. `seeds` have to be from the
+    /// system's random source, new at every start.
     pub(super) fn new(
         settings: Settings,
         keys: Keys,
         held: &BTreeMap<GroupId, Term>,
         metrics: Metrics,
+        seeds: Seeds,
         now: Instant,
-    ) -> anyhow::Result<Self> {
+    ) -> Self {
         let me = node_id(&settings.node);
         let config = members::Config { cluster: settings.cluster, keys, timing: members::Timing::default() };
         let mut takeover = Takeover::new(me, takeover::Config::default(), now);
         for (group, term) in held {
             takeover.handle_hold(me, *group, *term, now);
         }
-        Ok(Self {
+        Self {
             me,
-            announcer: Announcer::new(Config { seed: random()?, ..Config::default() }),
-            members: Members::new(config, me, random()?, now),
+            announcer: Announcer::new(Config { seed: seeds.announcer, ..Config::default() }),
+            members: Members::new(config, me, seeds.members, now),
             takeover,
             questions: Questions::default(),
             roster: Roster::default(),
@@ -119,7 +124,7 @@ impl Machines {
             draining: false,
             counted: Counters::default(),
             metrics,
-        })
+        }
     }
 
     /// The machine that answers and announces.
@@ -221,13 +226,4 @@ impl Machines {
         self.note_at = None;
         Some(self.held.clone())
     }
-}
-
-/// 64 bits from the system's random source.
-fn random() -> anyhow::Result<u64> {
-    let mut octets = [0; 8];
-    getrandom::fill(&mut octets)
-        .map_err(std::io::Error::other)
-        .context("the system gives no random numbers")?;
-    Ok(u64::from_ne_bytes(octets))
 }

@@ -41,7 +41,7 @@ mod tests;
 
 use gossip::Gossip;
 pub use gossip::KeySource;
-use machines::Machines;
+use machines::{Machines, Seeds};
 use ports::Ports;
 
 /// Pause before another try after the kernel refused something.
@@ -149,6 +149,15 @@ async fn run(
     }
 }
 
+/// 64 bits from the system's random source.
+fn random() -> anyhow::Result<u64> {
+    let mut octets = [0; 8];
+    getrandom::fill(&mut octets)
+        .map_err(std::io::Error::other)
+        .context("the system gives no random numbers")?;
+    Ok(u64::from_ne_bytes(octets))
+}
+
 /// Sleeps until `at`, or for ever.
 async fn due(at: Option<Instant>) {
     match at {
@@ -178,8 +187,9 @@ impl Driver {
             gossip.keys(),
             &held,
             metrics.clone(),
+            Seeds { announcer: random()?, members: random()? },
             now,
-        )?;
+        );
         Ok(Self {
             machines,
             ports: Ports::new(readable, metrics),

@@ -38,19 +38,26 @@ impl Roster {
     }
 
     /// Where each node but `me` can be reached: at its first InternalIP, then at one address on each other segment. What
-    /// would have to leave through a dead segment of this node is left out, if anything else is left.
+    /// would have to leave through a dead segment of this node, or come in through a dead interface of the other, is left
+    /// out, if anything else is left.
     pub(super) fn seeds(&self, me: NodeId, members: &Members, dead_segments: &BTreeSet<IpNet>) -> Vec<Seed> {
         let others = self.nodes.iter().filter(|(id, _)| **id != me);
         let seed = |(id, node): (&NodeId, &Node)| {
             let internal = node.internal_ips.first();
             let mut addresses = Vec::from_iter(internal.copied());
-            for interface in members.facts(*id).into_iter().flat_map(|facts| &facts.interfaces) {
+            let interfaces = || members.facts(*id).into_iter().flat_map(|facts| &facts.interfaces);
+            for interface in interfaces() {
                 let own: Vec<IpAddr> = interface.prefixes.iter().map(IpNet::addr).collect();
                 if !own.iter().any(|address| node.internal_ips.contains(address)) {
                     addresses.extend(own.first());
                 }
             }
-            let is_alive = |address: &IpAddr| !dead_segments.iter().any(|segment| segment.contains(address));
+            let dead_there = interfaces().filter(|interface| !interface.carrier);
+            let dead_there: BTreeSet<IpNet> =
+                dead_there.flat_map(|interface| &interface.prefixes).map(IpNet::trunc).collect();
+            let is_alive = |address: &IpAddr| {
+                !dead_segments.iter().chain(&dead_there).any(|segment| segment.contains(address))
+            };
             if addresses.iter().any(is_alive) {
                 addresses.retain(is_alive);
             }
