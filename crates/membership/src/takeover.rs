@@ -21,7 +21,7 @@
 //!    called the holder dead. Else, or if any other candidate may live unheard, the segment is asked first who answers:
 //!    nobody, and it is taken; a member, and that one holds it; a stranger, and it is asked again in 10 s.
 //! 7. Gossip proposes, the segment disposes: a doubted holder keeps its groups until it leaves a unicast question
-//!    unanswered. Whoever has the turn asks. One that answers is asked again each second, about the next of its groups;
+//!    unanswered, or three in a row if gossip hears nobody at all. Whoever has the turn asks. One that answers is asked again each second, about the next of its groups;
 //!    if such a one falls silent, the segment is asked about each of its groups.
 //! 8. Of two claims the higher term is better, then the heavier node, by a weight of group and node that needs no plan.
 //!    The holder of the worse stops at once, that of the better bursts again.

@@ -13,6 +13,9 @@ use crate::{GroupId, NodeId};
 const RESTART_MAX: Duration = Duration::from_secs(10);
 /// From one question to a doubted member that answers to the next.
 pub(super) const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// Questions that a doubted member has to leave unanswered if gossip hears nobody. Then gossip itself is more likely to
+/// have failed than all others, and the silence of one that is slow to answer for once would make two announcers.
+const SILENCES_WHEN_ALONE: u32 = 3;
 /// From one look for a second announcer to the next.
 const LOOKOUT_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -117,15 +120,23 @@ impl Takeover {
     }
 
     pub(super) fn handle_dead_answer(&mut self, node: NodeId, answered: bool, now: Instant) {
+        let hears_any = self.roster.hears_any();
         let Some(doubt) = self.roster.doubt_mut(node) else { return };
         if doubt.verdict != Verdict::Asking {
             return;
         }
         let seen = doubt.seen;
         if answered {
-            *doubt = Doubt { verdict: Verdict::Answers, seen: true, ..*doubt };
+            *doubt = Doubt { verdict: Verdict::Answers, seen: true, silences: 0, ..*doubt };
         } else {
+            doubt.silences += 1;
             doubt.verdict = Verdict::Gone;
+            if !hears_any && doubt.silences < SILENCES_WHEN_ALONE {
+                doubt.verdict = Verdict::Unasked;
+                if let Some(group) = doubt.asked {
+                    return self.ask_dead(node, group, now);
+                }
+            }
         }
         self.timers.set(Timer::Member(node), None);
         let groups = self.groups_of(node);

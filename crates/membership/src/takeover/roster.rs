@@ -41,6 +41,8 @@ pub(super) struct Doubt {
     pub(super) verdict: Verdict,
     /// It has been seen on the segment since gossip lost it. So silence about one group proves nothing about others.
     pub(super) seen: bool,
+    /// Questions to it in a row that stayed without an answer.
+    pub(super) silences: u32,
     /// The group it was last asked about, so that the next question is about another.
     pub(super) asked: Option<GroupId>,
     /// It has been found to announce what this node announces, and this node has burst all that it could dispute.
@@ -58,7 +60,15 @@ pub(super) enum Verdict {
 
 impl Doubt {
     pub(super) fn new(dead: bool, since: Instant) -> Self {
-        Self { dead, since, verdict: Verdict::Unasked, seen: false, asked: None, disputed: false }
+        Self {
+            dead,
+            since,
+            verdict: Verdict::Unasked,
+            seen: false,
+            silences: 0,
+            asked: None,
+            disputed: false,
+        }
     }
 }
 
@@ -167,6 +177,11 @@ impl Roster {
             Verdict::Answers => true,
             Verdict::Unasked | Verdict::Asking => doubt.dead || self.heard == 0,
         }
+    }
+
+    /// True if gossip hears any other node.
+    pub(super) fn hears_any(&self) -> bool {
+        self.heard > 0
     }
 
     /// True if a member could announce something without this node hearing of it, be it called gone.

@@ -181,6 +181,30 @@ fn rule_7_a_dead_holder_is_asked_and_its_group_taken_if_it_is_silent() {
 }
 
 #[test]
+fn rule_7_if_gossip_hears_nobody_one_silence_is_not_enough() {
+    let mut speaker = Speaker::watching(&[A, ME]);
+    speaker.member(B, Liveness::Dead);
+    speaker.member(A, Liveness::Dead);
+    for _question in 0..3 {
+        assert_eq!(speaker.actions(), [ASK_A]);
+        assert!(!speaker.machine.announces(G));
+        speaker.dead(A, false);
+    }
+    assert_eq!(speaker.moved(), Some(Cause::HolderDead));
+    // An answer in between lets the count begin anew.
+    let mut speaker = Speaker::watching(&[A, ME]);
+    speaker.member(B, Liveness::Dead);
+    speaker.member(A, Liveness::Dead);
+    for answered in [false, false, true] {
+        speaker.dead(A, answered);
+    }
+    speaker.pass(ms(1000));
+    speaker.actions();
+    speaker.dead(A, false);
+    assert_eq!(speaker.actions(), [ASK_A]);
+}
+
+#[test]
 fn rule_7_one_question_per_dead_node_serves_all_its_groups() {
     let mut speaker = Speaker::active();
     for group in 0..10_000 {
