@@ -24,6 +24,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("layer2::a_rolling_update_of_all_speakers_changes_no_announcer", rolled),
     ("layer2::with_gossip_blocked_there_is_one_announcer_of_old_and_of_new_vips", gossip_blocked),
     ("layer2::failover_needs_no_api_server", without_api),
+    ("layer2::events_say_which_node_announces_and_why_that_changed", events),
+    ("layer2::a_rebalance_moves_a_vip_to_its_first_choice_and_explain_says_so", rebalanced),
+    ("layer2::a_vip_that_another_station_has_waits_and_says_for_whom", stranger),
 ];
 
 const PORT: u16 = 7000;
@@ -32,6 +35,8 @@ const PORT: u16 = 7000;
 const OUTAGE_MAX: Duration = Duration::from_millis(1500);
 /// Until every kube-proxy has heard that a Pod has moved; it looks once a second.
 const KUBE_PROXIES: Duration = Duration::from_secs(2);
+/// An address of the ranges that another station has.
+const STRANGERS: &str = "10.98.0.238";
 const SETTLE: Duration = Duration::from_secs(3);
 
 /// A Service of policy Cluster, announced by one node and served by a Pod on another.
@@ -262,4 +267,80 @@ fn without_api(keryx: &Keryx) -> Result<()> {
     let outage = outage?;
     ensure!(outage < OUTAGE_MAX, "no answer for {outage:?}");
     served.one_again(Duration::from_secs(2))
+}
+
+/// The notes of a Service's events, one a line.
+fn notes(space: &Space<'_>, service: &str) -> Result<String> {
+    let selector = format!("--field-selector=involvedObject.name={service}");
+    space.kubectl(&["get", "events", &selector, "-o", "jsonpath={range .items[*]}{.message}{\"\\n\"}{end}"])
+}
+
+fn wait_note(space: &Space<'_>, service: &str, words: &[&str]) -> Result<()> {
+    wait::until(&format!("an event with {words:?}"), || {
+        let notes = notes(space, service)?;
+        Ok(notes.lines().any(|note| words.iter().all(|word| note.contains(word))).then_some(()))
+    })
+}
+
+fn events(keryx: &Keryx) -> Result<()> {
+    let served = Served::new(keryx, "layer2-events")?;
+    let holder = served.holder()?;
+    let address = served.address.to_string();
+    wait_note(&served.space, "web", &[&format!("Node {} announces {address} on eth0", holder.name())])?;
+    keryx.lab.kubectl(&["annotate", "node", holder.name(), "keryx.dev/drain="])?;
+    let moved = served.moved_from(&holder);
+    keryx.lab.kubectl(&["annotate", "node", holder.name(), "keryx.dev/drain-"])?;
+    let successor = moved?;
+    let text =
+        format!("Node {} announces {address} on eth0, in place of Node {}", successor.name(), holder.name());
+    wait_note(&served.space, "web", &[&text, "drained"])?;
+    let notes = notes(&served.space, "web")?;
+    ensure!(notes.lines().filter(|note| note.contains("announces")).count() == 2, "{notes}");
+    Ok(())
+}
+
+fn rebalanced(keryx: &Keryx) -> Result<()> {
+    let served = Served::new(keryx, "layer2-rebalance")?;
+    let holder = served.holder()?;
+    let target = served.address.to_string();
+    let page = keryx.cli(&["explain", &target])?;
+    ensure!(page.contains(&format!("announced by    Node {} on eth0 ({target})", holder.name())), "{page}");
+    // The Pod has gone to another node, which is the first choice since then.
+    let outage = served.outage(|| keryx.cli(&["rebalance"]).map(drop))?;
+    let successor = served.moved_from(&holder)?;
+    ensure!(outage < Duration::from_millis(200), "no answer for {outage:?}");
+    let page = keryx.cli(&["explain", &target])?;
+    ensure!(
+        page.contains(&format!("announced by    Node {} on eth0 ({target})", successor.name())),
+        "{page}"
+    );
+    ensure!(page.contains(&format!("{}: stands by for Node {}", holder.name(), successor.name())), "{page}");
+    Ok(())
+}
+
+fn stranger(keryx: &Keryx) -> Result<()> {
+    let space = Space::new(keryx, "layer2-stranger")?;
+    space.run_app("web", 3, None)?;
+    let client = keryx.lab.client_host(1);
+    let address = |what: &str| -> Result<()> {
+        let status = client
+            .command("ip")
+            .args(["address", what, &format!("{STRANGERS}/24"), "dev", "eth0"])
+            .status()?;
+        ensure!(status.success(), "ip address {what}: {status}");
+        Ok(())
+    };
+    address("add")?;
+    let seen = (|| {
+        let mut spec = load_balancer();
+        spec["loadBalancerIP"] = json!(STRANGERS);
+        space.apply(service("web", "web", PORT, spec))?;
+        wait_note(&space, "web", &["hardware address", STRANGERS, "not announced"])?;
+        let page = keryx.cli(&["explain", STRANGERS])?;
+        ensure!(page.contains("in conflict") && page.contains("nobody now"), "{page}");
+        Ok(())
+    })();
+    address("del")?;
+    seen?;
+    keryx.client().udp(STRANGERS.parse()?, PORT).map(drop)
 }

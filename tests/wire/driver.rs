@@ -13,10 +13,10 @@ use keryx_plan::{
     Decision, GroupKey, GroupPlan, GuardInput, NodeName, ObjectName, Owner, OwnerKey, Plan, VipPlan,
     rendezvous,
 };
-use keryx_speaker::drivers::layer2::{KeySource, Settings};
+use keryx_speaker::drivers::layer2::{Channels, KeySource, Settings};
 use keryx_speaker::{Metrics, Orders, drivers};
 use tempfile::TempDir;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::worker::Worker;
@@ -61,7 +61,9 @@ impl Driver {
             holds_file: files.path().join("holds"),
         };
         let mut driver = Self::start(node, orders, |orders, metrics, stop| {
-            drivers::layer2::start(orders, settings, metrics, stop)
+            // Nobody asks and nobody listens.
+            let ((_, requests), (reports, _)) = (mpsc::channel(1), mpsc::channel(1));
+            drivers::layer2::start(Channels { orders, requests, reports }, settings, metrics, stop)
         })?;
         driver.files = Some(files);
         Ok(driver)

@@ -18,6 +18,7 @@ mod run;
 mod scene;
 mod segment;
 mod station;
+mod strangers;
 mod worker;
 
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         interfaces::TESTS,
         discovery::TESTS,
         questions::TESTS,
+        strangers::TESTS,
     ];
     let trials = groups.into_iter().flatten().map(|test| trial(*test)).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -190,7 +190,7 @@ fn speaker() -> Value {
                 ],
                 "livenessProbe": probe("/healthz", LIVENESS_PERIOD_SECONDS),
                 "readinessProbe": probe("/readyz", READINESS_PERIOD_SECONDS),
-                "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}},
+                "resources": {"requests": {"cpu": "100m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}},
                 "securityContext": {
                     "allowPrivilegeEscalation": false,
                     "readOnlyRootFilesystem": true,

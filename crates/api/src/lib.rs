@@ -7,6 +7,7 @@ pub mod assigned;
 pub mod exposure;
 pub mod gateway_api;
 pub mod ip_address_pool;
+pub mod layer2;
 pub mod ledger;
 pub mod names;
 pub mod protocol;

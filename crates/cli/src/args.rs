@@ -8,7 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use keryx_api::names;
 
 /// Says who owns an address, who announces it, and why not; checks pools and ledger. Changes nothing but what `check ledger
-/// --repair` names.
+/// --repair` and `rebalance` name.
 #[derive(Debug, Parser)]
 #[command(name = "keryx", version, max_term_width = 110)]
 pub(crate) struct Args {
@@ -33,6 +33,9 @@ pub(crate) enum Command {
         /// gateway/NAMESPACE/NAME, service/NAMESPACE/NAME, or an IP address
         target: Target,
     },
+    /// Move VIPs to the nodes that are first choice for them, one after the other, as after a node has come back. Each move
+    /// resets the connections that a Service of policy Cluster has through the node before
+    Rebalance,
     /// Say what an edit of pools would do, or what is wrong with the ledger. Exit code: 0 nothing wrong, 1 something is,
     /// 2 it could not be found out
     Check(CheckArgs),

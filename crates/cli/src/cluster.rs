@@ -17,6 +17,7 @@ use kube::{Api, Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
 use crate::args::Args;
+use crate::speakers::Speakers;
 
 /// Who holds an address, as the ledger says.
 pub(crate) struct Holder {
@@ -42,6 +43,8 @@ pub(crate) struct Cluster {
     pub(crate) services: Vec<Service>,
     /// Gateways; none where Gateway API is not installed.
     pub(crate) gateways: Vec<Gateway>,
+    /// To be asked for their live state.
+    pub(crate) speakers: Speakers,
 }
 
 impl Cluster {
@@ -55,8 +58,9 @@ impl Cluster {
         let services: Vec<Service> = list(&Api::all(client.clone()), &balancers).await?;
         let slices: Vec<EndpointSlice> = list(&Api::all(client.clone()), &ListParams::default()).await?;
         let nodes: Vec<Node> = list(&Api::all(client.clone()), &ListParams::default()).await?;
-        let pods: Vec<Pod> =
-            list(&Api::namespaced(client.clone(), own), &component(names::COMPONENT_SPEAKER)).await?;
+        let pod_api = Api::namespaced(client.clone(), own);
+        let pods: Vec<Pod> = list(&pod_api, &component(names::COMPONENT_SPEAKER)).await?;
+        let speakers = Speakers::new(pod_api, &pods);
         let configmaps = Api::namespaced(client.clone(), own);
         let exposures = exposures(&list(&configmaps, &component(names::COMPONENT_EXPOSURE)).await?);
         let ledger = ledger(&list(&configmaps, &component(names::COMPONENT_LEDGER)).await?);
@@ -70,7 +74,7 @@ impl Cluster {
         index.reset_exposures(exposures.iter().map(|(name, exposure)| (name.as_str(), exposure)));
         // The plan is asked who announces, not what this machine would do; no Node has an empty name.
         index.update(&NodeName::from(""));
-        Ok(Self { index, ledger, exposures, services, gateways })
+        Ok(Self { index, ledger, exposures, services, gateways, speakers })
     }
 }
 

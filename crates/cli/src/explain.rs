@@ -1,18 +1,25 @@
 //! `keryx explain`: joins allocation, status, clones, endpoints and announcement into one page.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use anyhow::{Context as _, bail};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use keryx_api::exposure::{Exposure, ServedBy};
+use keryx_api::layer2::{GroupState, Layer2State, VipState};
 use keryx_api::ledger::OwnerKind;
 use keryx_api::names;
-use keryx_plan::{Family, GroupExplanation, ObjectName, Owner, OwnerKey, PortEndpoints, TrafficPolicy};
+use keryx_plan::{
+    Family, GroupExplanation, NodeName, ObjectName, Owner, OwnerKey, PortEndpoints, TrafficPolicy, VipPlan,
+};
 use kube::ResourceExt as _;
 
 use crate::args::Target;
 use crate::cluster::Cluster;
+
+/// A node, and what its speaker says.
+type Live = (NodeName, anyhow::Result<Layer2State>);
 
 /// What is known of one owner apart from who announces its addresses.
 struct About {
@@ -23,34 +30,52 @@ struct About {
 }
 
 /// The page about `target`.
-pub(crate) fn explain(cluster: &Cluster, target: &Target) -> anyhow::Result<String> {
-    match target {
-        Target::Gateway(namespace, name) => Ok(announced(cluster, gateway(cluster, namespace, name)?)),
-        Target::Service(namespace, name) => Ok(announced(cluster, service(cluster, namespace, name)?)),
+pub(crate) async fn explain(cluster: &Cluster, target: &Target) -> anyhow::Result<String> {
+    let (mut page, about) = match target {
+        Target::Gateway(namespace, name) => (String::new(), gateway(cluster, namespace, name)?),
+        Target::Service(namespace, name) => (String::new(), service(cluster, namespace, name)?),
         Target::Address(address) => match cluster.index.plan().vips.get(address) {
-            Some(vip) => held(cluster, &vip.owners),
-            None => unannounced(cluster, *address),
+            Some(vip) => held(cluster, &vip.owners)?,
+            None => (String::new(), unannounced(cluster, *address)?),
         },
-    }
+    };
+    let live = live(cluster, &about).await;
+    page.push_str(&announced(cluster, about, &live));
+    Ok(page)
 }
 
-/// The page about an address that the plan knows: each owner, and, once for all, who announces.
-fn held(cluster: &Cluster, owners: &[Owner]) -> anyhow::Result<String> {
+/// What the speakers say that may announce the addresses, or do.
+async fn live(cluster: &Cluster, about: &About) -> Vec<Live> {
+    let plan = cluster.index.plan();
+    let group = about.addresses.iter().find_map(|address| plan.groups.get(&plan.vips.get(address)?.group));
+    let nodes: Vec<NodeName> =
+        group.into_iter().flat_map(|group| group.candidates.iter().chain(&group.unready)).cloned().collect();
+    let mut live = cluster.speakers.layer2(&nodes).await;
+    // The holder may be no candidate any more.
+    let asked = |node: &NodeName| nodes.contains(node);
+    let holders = live
+        .iter()
+        .filter_map(|(_, state)| group_of(state.as_ref().ok()?, &about.addresses)?.holder.as_deref());
+    let holders: BTreeSet<NodeName> = holders.map(NodeName::from).filter(|node| !asked(node)).collect();
+    live.extend(cluster.speakers.layer2(&Vec::from_iter(holders)).await);
+    live
+}
+
+/// About an address that the plan knows: the pages of all owners but the last, and that one.
+fn held(cluster: &Cluster, owners: &[Owner]) -> anyhow::Result<(String, About)> {
     let owners =
         owners.iter().map(|owner| about(cluster, owner.kind, &owner.name.namespace, &owner.name.name));
     let mut owners: Vec<About> = owners.collect::<anyhow::Result<_>>()?;
     let last = owners.pop().context("the plan names no owner of this address")?;
-    let mut page: String = owners.into_iter().map(|about| about.page + "\n").collect();
-    page.push_str(&announced(cluster, last));
-    Ok(page)
+    Ok((owners.into_iter().map(|about| about.page + "\n").collect(), last))
 }
 
 /// An address that the plan does not know.
-fn unannounced(cluster: &Cluster, address: IpAddr) -> anyhow::Result<String> {
+fn unannounced(cluster: &Cluster, address: IpAddr) -> anyhow::Result<About> {
     let Some(entry) = cluster.ledger.get(&address) else {
         bail!("{address} is held by nobody: no Gateway or Service of Keryx has it");
     };
-    Ok(announced(cluster, about(cluster, entry.kind, &entry.namespace, &entry.name)?))
+    about(cluster, entry.kind, &entry.namespace, &entry.name)
 }
 
 fn about(cluster: &Cluster, kind: OwnerKind, namespace: &str, name: &str) -> anyhow::Result<About> {
@@ -144,7 +169,7 @@ fn served(page: &mut String, exposure: &Exposure) {
 }
 
 /// The page of an owner, complete.
-fn announced(cluster: &Cluster, about: About) -> String {
+fn announced(cluster: &Cluster, about: About, live: &[Live]) -> String {
     let About { mut page, addresses, owner } = about;
     let Some(owner) = owner else {
         page.push_str("announced by    nobody: the Gateway exposes nothing yet; see the conditions above\n");
@@ -152,7 +177,7 @@ fn announced(cluster: &Cluster, about: About) -> String {
     };
     let explanation = cluster.index.explain(&owner);
     let plan = cluster.index.plan();
-    for address in addresses {
+    for &address in &addresses {
         let refusal = plan.refused.get(&(owner.clone(), address));
         let vip = plan.vips.get(&address);
         let sharing_key = explanation.as_ref().and_then(|explanation| explanation.sharing_key.as_deref());
@@ -162,19 +187,79 @@ fn announced(cluster: &Cluster, about: About) -> String {
         }
         let text = match (vip, refusal) {
             (_, Some(refusal)) => format!("nobody for this owner: {}", refusal.reason),
-            (Some(vip), None) => match (&vip.announcer, &vip.decision) {
-                (Some(node), _) => format!("Node {node}"),
-                (None, keryx_plan::Decision::Skip(reason)) => format!("nobody: {reason}"),
-                (None, keryx_plan::Decision::Announce) => "this machine".to_owned(),
-            },
+            (Some(vip), None) => announcer(vip, address, live),
             (None, None) => "nobody: Keryx does not know this address".to_owned(),
         };
         line(&mut page, "announced by", &format!("{text} ({address})"));
+        for conflict in conflicts(address, live) {
+            line(&mut page, "in conflict", &conflict);
+        }
     }
     if let Some(explanation) = explanation {
         candidates(&mut page, &explanation);
     }
+    for (node, state) in live {
+        let text = match state {
+            Ok(state) => standing(state, &addresses),
+            Err(error) => format!("not asked: {error:#}"),
+        };
+        line(&mut page, "speaker", &format!("{node}: {text}"));
+    }
     page
+}
+
+/// Who announces an address: the speakers that say so, or, if none does, the node that should by the plan.
+fn announcer(vip: &VipPlan, address: IpAddr, live: &[Live]) -> String {
+    let announcing: Vec<String> = live
+        .iter()
+        .filter_map(|(node, state)| {
+            let interface = vip_of(state.as_ref().ok()?, address)?.interface.as_deref()?;
+            Some(format!("Node {node} on {interface}"))
+        })
+        .collect();
+    if !announcing.is_empty() {
+        return announcing.join(" and ");
+    }
+    let asked = live.iter().any(|(_, state)| state.is_ok());
+    match (&vip.announcer, &vip.decision) {
+        (Some(node), _) if asked => format!("nobody now; Node {node} is to"),
+        (Some(node), _) => format!("Node {node}, by the plan; no speaker could be asked"),
+        (None, keryx_plan::Decision::Skip(reason)) => format!("nobody: {reason}"),
+        (None, keryx_plan::Decision::Announce) => "this machine".to_owned(),
+    }
+}
+
+/// Stations that are no nodes and use an address, each with who saw it.
+fn conflicts(address: IpAddr, live: &[Live]) -> Vec<String> {
+    let seen = live.iter().filter_map(|(node, state)| {
+        let mac = vip_of(state.as_ref().ok()?, address)?.conflict.as_deref()?;
+        Some(format!("the station {mac} uses {address} too, seen by Node {node}"))
+    });
+    seen.collect()
+}
+
+/// What a speaker does for a group.
+fn standing(state: &Layer2State, addresses: &[IpAddr]) -> String {
+    let Some(group) = group_of(state, addresses) else { return "does not know these addresses".to_owned() };
+    let hindered: BTreeSet<&str> = group.vips.iter().filter_map(|vip| vip.hindered.as_deref()).collect();
+    let mut text = match (&group.holder, group.held) {
+        (_, true) => format!("holds the group, term {}", group.term),
+        (Some(holder), false) => format!("stands by for Node {holder}, term {}", group.term),
+        (None, false) => "knows of no holder".to_owned(),
+    };
+    for why in hindered {
+        text.push_str("; ");
+        text.push_str(why);
+    }
+    text
+}
+
+fn group_of<'a>(state: &'a Layer2State, addresses: &[IpAddr]) -> Option<&'a GroupState> {
+    state.groups.iter().find(|group| group.vips.iter().any(|vip| addresses.contains(&vip.address)))
+}
+
+fn vip_of(state: &Layer2State, address: IpAddr) -> Option<&VipState> {
+    state.groups.iter().flat_map(|group| &group.vips).find(|vip| vip.address == address)
 }
 
 fn candidates(page: &mut String, explanation: &GroupExplanation) {

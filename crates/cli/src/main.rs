@@ -1,11 +1,13 @@
 //! `keryx`, also callable as `kubectl keryx` when it is installed as `kubectl-keryx`: says who owns an address, who
-//! announces it, and why not; what an edit of pools would do; what is wrong with the ledger.
+//! announces it, and why not; what an edit of pools would do; what is wrong with the ledger; spreads VIPs anew.
 
 mod args;
 mod audit;
 mod check;
 mod cluster;
 mod explain;
+mod rebalance;
+mod speakers;
 
 use std::process::ExitCode;
 
@@ -23,9 +25,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     let checked = match &args.command {
         Command::Explain { target } => {
             let cluster = cluster::Cluster::read(&args).await?;
-            print!("{}", explain::explain(&cluster, target)?);
+            print!("{}", explain::explain(&cluster, target).await?);
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Rebalance => rebalance::rebalance(&args).await,
         Command::Check(what) => match &what.instead {
             None => check::check(&args, what).await,
             Some(CheckInstead::Ledger(how)) => audit::audit(&args, how).await,

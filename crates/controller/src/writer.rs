@@ -9,10 +9,11 @@ use keryx_api::gateway_api::{Gateway, GatewayClass, Route, RouteKind};
 use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_api::names;
 use keryx_daemon::connect::brief;
+use keryx_daemon::events::Publisher;
 use keryx_daemon::watch::trimmed;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::ApiResource;
-use kube::runtime::events::{Event, Recorder, Reporter};
+use kube::runtime::events::Event;
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -130,16 +131,15 @@ pub(crate) struct Report {
 #[derive(Clone)]
 pub(crate) struct Writer {
     client: Client,
-    recorder: Recorder,
+    events: Publisher,
     term: Term,
 }
 
 impl Writer {
     /// A writer that writes nothing outside `term`.
     pub(crate) fn new(client: Client, identity: &str, term: Term) -> Self {
-        let reporter =
-            Reporter { controller: names::CONTROLLER_NAME.to_owned(), instance: Some(identity.to_owned()) };
-        Self { recorder: Recorder::new(client.clone(), reporter), client, term }
+        let events = Publisher::new(client.clone(), names::CONTROLLER_NAME, identity);
+        Self { events, client, term }
     }
 
     /// Carries out `steps`. The first that fails ends the sequence, because later steps build on earlier ones.
@@ -182,20 +182,6 @@ impl Writer {
             break;
         }
         report
-    }
-
-    /// Publishes an event and does not wait for it: a courtesy must not hold up a status.
-    fn publish(&self, about: ObjectReference, event: Event) {
-        let recorder = self.recorder.clone();
-        tokio::spawn(async move {
-            match timeout(REQUEST_LIMIT, recorder.publish(&event, &about)).await {
-                Ok(Ok(())) => {}
-                // Nobody reads events there any more.
-                Ok(Err(error)) if is_terminating(&error) => debug!("no event: {}", brief(&error)),
-                Ok(Err(error)) => warn!("failed to publish an event: {}", brief(&error)),
-                Err(_) => warn!("failed to publish an event: no answer"),
-            }
-        });
     }
 
     async fn step(&self, step: Step) -> kube::Result<Option<Stored>> {
@@ -244,7 +230,7 @@ impl Writer {
                 Ok(Some(Stored::Route(kind, Arc::new(patch_status(&api, patch).await?))))
             }
             Step::Notify { about, event } => {
-                self.publish(*about, *event);
+                self.events.publish(*about, *event);
                 Ok(None)
             }
         }
@@ -295,13 +281,6 @@ fn refusal(error: &kube::Error, put: bool) -> Refusal {
         400..500 if put => Refusal::Rejected(message),
         _ => Refusal::Failed(message),
     }
-}
-
-/// Whether the namespace of an object to create is being deleted.
-fn is_terminating(error: &kube::Error) -> bool {
-    let kube::Error::Api(status) = error else { return false };
-    let mut causes = status.details.iter().flat_map(|details| &details.causes);
-    causes.any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 /// The answer to a deletion; `None` if there was nothing to delete, which is as good.

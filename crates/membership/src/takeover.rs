@@ -299,18 +299,20 @@ impl Takeover {
         self.timers.set(Timer::Phase, Some(now + self.config.sync_limit));
     }
 
-    /// Moves the groups in which this node is first, one after the other, here.
-    pub fn handle_rebalance(&mut self, now: Instant) {
-        let Some(me) = self.roster.get(self.me) else { return };
+    /// Moves the groups in which this node is first, one after the other, here. Returns how many these are.
+    pub fn handle_rebalance(&mut self, now: Instant) -> usize {
+        let Some(me) = self.roster.get(self.me) else { return 0 };
         let first = |id: &&GroupId| {
             self.groups.get(id).is_some_and(|group| {
                 group.ranked().first() == Some(&self.me) && group.claims.get(self.me).is_none()
             })
         };
         self.rebalance = me.groups.iter().filter(first).copied().collect();
+        let count = self.rebalance.len();
         if self.phase == Phase::Active && self.rebalancing.is_none() {
             self.rebalance_next(now);
         }
+        count
     }
 
     /// Does what is due. Calling it too early or twice does nothing.

@@ -14,7 +14,7 @@ use crate::nodes::Nodes;
 use crate::relation::Relation;
 use crate::service::ServiceFacts;
 use crate::update::Planned;
-use crate::{NodeName, ObjectName, OwnerKey};
+use crate::{NodeName, ObjectName, Owner, OwnerKey};
 
 /// Everything that decides, fed by watches: `apply_*` for an object that is there, `delete_*` for one that went,
 /// `reset_*` with the full list after a watch was down, since what vanished meanwhile yields no delete. Any order of
@@ -139,6 +139,17 @@ impl Index {
             self.apply_exposure(name, exposure);
         }
         gone.into_iter().for_each(|name| self.replace_exposure(name, None));
+    }
+
+    /// The owners of an address, best right first, each with its UID: those whom news of the address concerns.
+    pub fn owners_of(&self, address: &IpAddr) -> impl Iterator<Item = (Owner, &str)> {
+        self.claims.of(address).filter_map(|claimant| {
+            let uid = match &claimant.owner {
+                OwnerKey::Exposure(name) => &*self.exposures.get(name)?.gateway.uid,
+                OwnerKey::Service(name) => &*self.services.get(name)?.uid,
+            };
+            Some((self.owner(&claimant.owner)?, uid))
+        })
     }
 
     /// The slices of a Service.

@@ -24,6 +24,7 @@ pub enum TrafficPolicy {
 /// A Service of type LoadBalancer, reduced to what decides.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ServiceFacts {
+    pub(crate) uid: Box<str>,
     /// Creation time in seconds since 1970; a Service without one, which no API server sends, is the youngest.
     pub(crate) created_secs: i64,
     pub(crate) policy: TrafficPolicy,
@@ -85,6 +86,7 @@ impl ServiceFacts {
             Some(_) | None => TrafficPolicy::Cluster,
         };
         Some(Self {
+            uid: service.metadata.uid.as_deref().unwrap_or_default().into(),
             created_secs: created.map_or(i64::MAX, |time| time.0.as_second()),
             policy,
             ports: spec.ports.iter().flatten().filter_map(PortFacts::of).collect(),

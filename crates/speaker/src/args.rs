@@ -10,7 +10,7 @@ use keryx_daemon::logging::LogFormat;
 /// Announces, from this node, the addresses that Keryx gave to Services and Gateways.
 ///
 /// Runs once on every node in the host's network, with the capabilities NET_RAW (to answer ARP) and NET_ADMIN (to
-/// guard ports that no Service serves). It writes nothing to the cluster.
+/// guard ports that no Service serves). It writes nothing to the cluster but events.
 #[derive(Debug, Parser)]
 #[command(name = "keryx-speaker", version, max_term_width = 110)]
 pub struct Args {
@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long, env = "KERYX_NAMESPACE", value_name = "NAMESPACE", default_value = names::NAMESPACE)]
     pub namespace: String,
 
-    /// Where /metrics, /healthz and /readyz listen; keep it on loopback
+    /// Where /metrics, /healthz, /readyz and the pages for 'keryx' listen; keep it on loopback
     #[arg(
         long,
         env = "KERYX_METRICS_BIND_ADDRESS",

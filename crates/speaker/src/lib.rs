@@ -13,6 +13,8 @@
 mod args;
 mod clock;
 pub mod drivers;
+mod events;
+mod live;
 mod metrics;
 mod orders;
 mod runtime;

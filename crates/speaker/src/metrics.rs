@@ -38,6 +38,8 @@ pub struct Metrics {
     pub members: Gauge,
     /// Groups that this node took over, by cause.
     pub moves: Family<CauseLabels, Counter>,
+    /// VIPs that a station uses which is no member.
+    pub vips_in_conflict: Gauge,
     /// Times that a station which is no member claimed a VIP.
     pub conflicts: Counter,
     /// Times that this process was stopped or starved for so long that it asked anew who holds what.
@@ -97,6 +99,11 @@ impl Metrics {
             "vips_without_interface",
             "VIPs that no interface of this node could announce, whoever does announce them",
             metrics.vips_without_interface.clone(),
+        );
+        registry.register(
+            "vips_in_conflict",
+            "VIPs that a station uses which is no node of the cluster",
+            metrics.vips_in_conflict.clone(),
         );
         metrics.arp.register(&mut registry, "arp");
         metrics.ndp.register(&mut registry, "ndp");

@@ -10,6 +10,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use keryx_api::exposure::Exposure;
 use keryx_api::names;
 use keryx_daemon::endpoints::{self, Bind, Ready};
+use keryx_daemon::events::Publisher;
 use keryx_daemon::watch::{self, Change};
 use keryx_daemon::{connect, stop};
 use keryx_plan::{Decision, Index, NodeName};
@@ -20,7 +21,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::args::Args;
-use crate::drivers::{self, gate::Guarded};
+use crate::clock;
+use crate::drivers::{self, gate::Guarded, layer2::Report};
+use crate::events::Events;
+use crate::live;
 use crate::metrics::{Metrics, ReasonLabels};
 use crate::orders::Orders;
 
@@ -28,6 +32,12 @@ use crate::orders::Orders;
 const WATCH_TIMEOUT_SECS: u32 = 30;
 /// Changes taken in before the plan is computed again, so that a burst costs one computation.
 const BATCH_MAX: usize = 1024;
+/// Reports of layer 2 that wait to be told; further ones are lost.
+const REPORTS_MAX: usize = 1024;
+/// Questions to layer 2 that wait.
+const REQUESTS_MAX: usize = 16;
+/// Reporter of events.
+const SPEAKER_NAME: &str = "keryx.dev/speaker";
 
 /// Everything that can happen to the index.
 enum Input {
@@ -48,22 +58,27 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (guarded, guarded_seen) = state::channel(None);
     let (announce, announce_seen) = state::channel(Orders::default());
 
-    let layer2 =
-        drivers::layer2::start(announce_seen, layer2_settings(&args), metrics.clone(), stop.clone())?;
+    let (requests, requests_seen) = mpsc::channel(REQUESTS_MAX);
+    let (reports, reports_seen) = mpsc::channel(REPORTS_MAX);
+    let channels = drivers::layer2::Channels { orders: announce_seen, requests: requests_seen, reports };
+    let layer2 = drivers::layer2::start(channels, layer2_settings(&args), metrics.clone(), stop.clone())?;
     tokio::spawn(drivers::gate::run(orders_seen.clone(), guarded_seen, announce, ready.clone()));
     let guard_stop = CancellationToken::new();
     let guard = tokio::spawn(guard(orders_seen, guarded, metrics.clone(), guard_stop.clone()));
 
-    let app = endpoints::probes(ready).merge(endpoints::metrics(Arc::new(registry)));
+    let app =
+        endpoints::probes(ready).merge(endpoints::metrics(Arc::new(registry))).merge(live::layer2(requests));
     let bind = Bind { address: args.metrics_bind_address, flag: "--metrics-bind-address" };
     let served = endpoints::serve(bind, app);
 
     let inputs = watch_all(&client, &args.namespace);
-    let core = Core::new(NodeName::from(args.node_name.as_str()), orders, metrics);
+    let me = NodeName::from(args.node_name.as_str());
+    let publisher = Publisher::new(client, SPEAKER_NAME, &args.node_name);
+    let core = Core::new(me.clone(), orders, metrics, Events::new(me, publisher, clock::now()));
     info!(node = args.node_name, "speaker started");
     tokio::select! {
         outcome = served => outcome?,
-        () = core.run(inputs) => {}
+        () = core.run(inputs, reports_seen) => {}
         () = stop.cancelled() => info!("stopping"),
     }
     stop.cancel();
@@ -132,10 +147,11 @@ struct Core {
     planned: bool,
     orders: state::Sender<Orders>,
     metrics: Metrics,
+    events: Events,
 }
 
 impl Core {
-    fn new(me: NodeName, orders: state::Sender<Orders>, metrics: Metrics) -> Self {
+    fn new(me: NodeName, orders: state::Sender<Orders>, metrics: Metrics, events: Events) -> Self {
         let unsynced = BTreeSet::from(["Service", "EndpointSlice", "Node", "Pod", "ConfigMap"]);
         Self {
             me,
@@ -147,17 +163,24 @@ impl Core {
             planned: false,
             orders,
             metrics,
+            events,
         }
     }
 
-    async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+    async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut reports: mpsc::Receiver<Report>) {
         let mut batch = Vec::new();
-        while inputs.recv_many(&mut batch, BATCH_MAX).await > 0 {
-            for input in batch.drain(..) {
-                self.apply(input);
-            }
-            if self.unsynced.is_empty() {
-                self.publish();
+        loop {
+            tokio::select! {
+                Some(report) = reports.recv() => self.events.tell(&report, &self.index, clock::now()),
+                count = inputs.recv_many(&mut batch, BATCH_MAX) => {
+                    if count == 0 {
+                        return;
+                    }
+                    batch.drain(..).for_each(|input| self.apply(input));
+                    if self.unsynced.is_empty() {
+                        self.publish();
+                    }
+                }
             }
         }
     }

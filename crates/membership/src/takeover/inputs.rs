@@ -82,8 +82,6 @@ pub enum Obstacle {
     CarrierLost,
     /// No interface is fit to announce the group's VIPs.
     NoFitInterface,
-    /// A station that is no member answers for one of the VIPs, also after the defence.
-    ForeignConflict,
 }
 
 impl Obstacle {
@@ -93,7 +91,6 @@ impl Obstacle {
         match self {
             Self::CarrierLost => "CarrierLost",
             Self::NoFitInterface => "NoFitInterface",
-            Self::ForeignConflict => "ForeignConflict",
         }
     }
 }

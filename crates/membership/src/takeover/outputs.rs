@@ -1,6 +1,7 @@
 //! What the machine tells its driver.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use super::Obstacle;
 use crate::{GroupId, NodeId, Term};
@@ -137,6 +138,21 @@ impl Cause {
             Self::Revert => "Revert",
             Self::Rebalance => "Rebalance",
         }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoHolder => "no node announced it",
+            Self::HolderDead => "that node is dead",
+            Self::HolderReleased => "that node gave it up",
+            Self::HolderForgot => "that node does not announce it any more",
+            Self::HolderDraining => "that node is being drained",
+            Self::HolderNoCandidate => "that node cannot serve it any more",
+            Self::Revert => "this node is the first choice, and revert is set",
+            Self::Rebalance => "this node is the first choice, and a rebalance was asked for",
+        })
     }
 }
 

@@ -116,7 +116,9 @@ impl World {
                 let now = self.now;
                 for node in 0..count {
                     if !self.nodes[node].is_frozen() {
-                        self.drive(node, |machine| machine.handle_rebalance(now));
+                        self.drive(node, |machine| {
+                            machine.handle_rebalance(now);
+                        });
                     }
                 }
             }

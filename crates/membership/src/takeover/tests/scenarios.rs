@@ -382,7 +382,9 @@ fn a_rebalance_spreads_the_groups_again_without_a_gap() {
         world.checks.outage_max = Duration::ZERO;
         let now = world.now;
         for node in 0..world.nodes.len() {
-            world.drive(node, |machine| machine.handle_rebalance(now));
+            world.drive(node, |machine| {
+                machine.handle_rebalance(now);
+            });
         }
         world.run(ms(10_000));
         assert_eq!(holder_of(world, G), returned);

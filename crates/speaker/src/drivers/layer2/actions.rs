@@ -9,6 +9,7 @@ use keryx_membership::{GroupId, HolderAnswer, NodeId, ProbeResult};
 use tracing::{debug, info, warn};
 
 use super::machines::Machines;
+use super::reports::Report;
 use crate::metrics::CauseLabels;
 
 impl Machines {
@@ -112,7 +113,8 @@ impl Machines {
         let mut asked = Vec::with_capacity(places.len());
         for (index, vip) in &places {
             self.use_interface(*index, now);
-            asked.extend(self.announcer.check_address(*index, *vip, Check::Fast, now).ok());
+            let question = self.announcer.check_address(*index, *vip, Check::Fast, now);
+            asked.extend(question.ok().map(|question| (question, *index, *vip)));
         }
         if asked.is_empty() || asked.len() < places.len() {
             // Not all could be asked, and what is not asked may be somebody's: asked again later.
@@ -131,8 +133,16 @@ impl Machines {
         match event {
             Event::Moved { group, from, cause, .. } => {
                 self.metrics.moves.get_or_create(&CauseLabels { cause: cause.code() }).inc();
-                let from = from.map_or_else(|| "nobody".to_owned(), |node| self.roster.name(node));
-                info!(vips = vips(self, group), from, cause = cause.code(), "took over");
+                let from = from.map(|node| self.roster.name(node));
+                info!(
+                    vips = vips(self, group),
+                    from = from.as_deref().unwrap_or("nobody"),
+                    cause = cause.code(),
+                    "took over"
+                );
+                let (interfaces, vips) = self.on_wire(group).into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+                let interfaces = interfaces.into_iter().map(|index| self.interface_name(index)).collect();
+                self.reports.push(Report::Announced { vips: vips.into(), interfaces, from, cause });
             }
             Event::Stopped { group, cause } => {
                 info!(vips = vips(self, group), cause = cause.code(), "gave up");
@@ -143,13 +153,8 @@ impl Machines {
                     "moved too often in the last minute; stays where it is until that is over"
                 );
             }
-            Event::Foreign { group } => {
-                self.metrics.conflicts.inc();
-                warn!(
-                    vips = vips(self, group),
-                    "a station that is no member answers for this address; it is not announced until that ends"
-                );
-            }
+            // Said with the station's hardware address, when it answered.
+            Event::Foreign { .. } => {}
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use keryx_membership::{Liveness, NodeId, Term, members};
+use keryx_membership::{Liveness, NodeId, ProbeResult, Term, members};
 use tracing::{debug, info, warn};
 
 use super::machines::Machines;
+use super::questions::{Next, Stranger};
 
 /// From the return of a member until the takeover machine is told all that it holds. By then the members have compared
 /// what they know, so that nothing is told which it has given up meanwhile.
@@ -29,6 +30,7 @@ impl Machines {
                 break;
             }
         }
+        self.forget_conflicts();
         self.count();
     }
 
@@ -117,18 +119,21 @@ impl Machines {
             match event {
                 keryx_layer2::Event::Decided { question, outcome, seen, .. } => {
                     let roster = &self.roster;
-                    let result = self.questions.decided(question, outcome, &seen, |mac| roster.by_mac(mac));
-                    if let Some(result) = result {
-                        self.takeover.handle_probe(result, now);
+                    match self.questions.decided(question, outcome, &seen, |mac| roster.by_mac(mac)) {
+                        Some(Next::Dead(node, answered)) => {
+                            self.takeover.handle_probe(ProbeResult::Dead { node, answered }, now);
+                        }
+                        Some(Next::Holder(found)) => self.take_holder(found, now),
+                        Some(Next::Tests(group, strangers)) => self.test_strangers(group, strangers, now),
+                        Some(Next::Claim(stranger, true)) => self.note_proxy(stranger),
+                        Some(Next::Claim(stranger, false)) => self.begin_conflict(stranger),
+                        None => {}
                     }
                 }
-                keryx_layer2::Event::Conflict { vip, mac, .. } => {
-                    self.metrics.conflicts.inc();
-                    warn!(%vip, %mac, "another station claims this VIP; find it, or take the address out of the pool");
+                keryx_layer2::Event::Conflict { vip, interface, mac } => {
+                    self.test_claimant(Stranger { vip, interface, mac }, now);
                 }
-                keryx_layer2::Event::ConflictOver { vip, mac, .. } => {
-                    info!(%vip, %mac, "the other station does not claim this VIP any more");
-                }
+                keryx_layer2::Event::ConflictOver { vip, .. } => self.end_conflict(vip),
                 keryx_layer2::Event::MemberAnnounces { vip, mac, .. } => {
                     if let (Some(node), Some(group)) = (self.roster.by_mac(mac), self.group_of.get(&vip)) {
                         self.takeover.handle_sighting(node, *group, now);
@@ -146,6 +151,7 @@ impl Machines {
         };
         set(&self.metrics.vips_announced, self.on_wire.len());
         set(&self.metrics.vips_without_interface, self.unplaced.len());
+        set(&self.metrics.vips_in_conflict, self.conflicts.len());
         self.metrics.count(&counters, &self.counted);
         self.counted = counters;
     }

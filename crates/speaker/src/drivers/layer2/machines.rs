@@ -12,9 +12,11 @@ use keryx_membership::{GroupId, Keys, NodeId, Seed, Term};
 use keryx_plan::NodeName;
 use tracing::warn;
 
+use super::conflicts::Conflicts;
 use super::paths::Paths;
 use super::placing::Placing;
 use super::questions::Questions;
+use super::reports::Report;
 use super::roster::{Roster, node_id};
 use crate::metrics::Metrics;
 
@@ -45,6 +47,9 @@ pub(super) struct Machines {
     pub(super) members: Members,
     pub(super) takeover: Takeover,
     pub(super) questions: Questions,
+    pub(super) conflicts: Conflicts,
+    /// What is to be told to the rest of the speaker.
+    pub(super) reports: Vec<Report>,
     pub(super) roster: Roster,
     pub(super) placing: Placing,
     /// As last told to the members.
@@ -107,6 +112,8 @@ impl Machines {
             members: Members::new(config, me, seeds.members, now),
             takeover,
             questions: Questions::default(),
+            conflicts: Conflicts::default(),
+            reports: Vec::new(),
             roster: Roster::default(),
             placing: Placing { only: settings.only, ..Placing::default() },
             seeds: Vec::new(),
@@ -196,6 +203,13 @@ impl Machines {
             self.members.resync(now);
             self.members.handle_timeout(now);
         }
+    }
+
+    /// Takes the groups in which this node is the first choice, one after the other. Returns how many these are.
+    pub(super) fn rebalance(&mut self, now: Instant) -> usize {
+        let count = self.takeover.handle_rebalance(now);
+        self.settle(now);
+        count
     }
 
     /// Tells the others to wait for the next speaker on this node.

@@ -19,7 +19,7 @@ use keryx_plan::NodeName;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::clock;
 use crate::metrics::Metrics;
@@ -27,6 +27,7 @@ use crate::orders::Orders;
 
 mod actions;
 mod carrying;
+mod conflicts;
 mod following;
 mod gossip;
 mod holds_file;
@@ -35,6 +36,7 @@ mod paths;
 mod placing;
 mod ports;
 mod questions;
+mod reports;
 mod roster;
 #[cfg(test)]
 mod tests;
@@ -43,6 +45,7 @@ use gossip::Gossip;
 pub use gossip::KeySource;
 use machines::{Machines, Seeds};
 use ports::Ports;
+pub use reports::{Conflict, Report, Request};
 
 /// Pause before another try after the kernel refused something.
 const RETRY: Duration = Duration::from_secs(1);
@@ -70,9 +73,21 @@ pub struct Settings {
     pub holds_file: PathBuf,
 }
 
+/// How the driver and the rest of the speaker talk.
+#[derive(Debug)]
+pub struct Channels {
+    /// What to announce.
+    pub orders: watch::Receiver<Orders>,
+    /// What it is asked.
+    pub requests: mpsc::Receiver<Request>,
+    /// What it tells. If this is full, reports are lost: nothing is waited for on this thread.
+    pub reports: mpsc::Sender<Report>,
+}
+
 /// Everything that can happen.
 enum Event {
     Orders,
+    Request(Request),
     Links,
     Readable,
     Keys,
@@ -85,7 +100,7 @@ enum Event {
 /// # Errors
 /// The thread cannot be started.
 pub fn start(
-    orders: watch::Receiver<Orders>,
+    channels: Channels,
     settings: Settings,
     metrics: Metrics,
     stop: CancellationToken,
@@ -95,7 +110,7 @@ pub fn start(
         .spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let outcome = runtime.context("failed to start the layer 2 runtime").and_then(|runtime| {
-                LocalSet::new().block_on(&runtime, run(orders, settings, metrics, stop.clone()))
+                LocalSet::new().block_on(&runtime, run(channels, settings, metrics, stop.clone()))
             });
             if let Err(error) = outcome {
                 tracing::error!("layer 2 driver ended: {error:#}");
@@ -106,17 +121,18 @@ pub fn start(
 }
 
 async fn run(
-    mut orders: watch::Receiver<Orders>,
+    channels: Channels,
     settings: Settings,
     metrics: Metrics,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    let Channels { mut orders, mut requests, reports } = channels;
     let (mut links, follow_links) =
         link::watch_links().await.context("failed to read the node's interfaces")?;
     let mut links_broken = std::pin::pin!(follow_links);
     // One place: it only says that there is something to read, and all is read then.
     let (readable, mut readable_seen) = mpsc::channel(1);
-    let mut driver = Driver::new(settings, metrics, readable)?;
+    let mut driver = Driver::new(settings, metrics, readable, reports)?;
     driver.follow(&orders.borrow_and_update().clone(), &links.borrow_and_update().clone());
     loop {
         driver.flush().await;
@@ -131,6 +147,7 @@ async fn run(
             () = due(Some(driver.keys_at)) => Event::Keys,
             () = due(driver.retry_at) => Event::Links,
             Some(()) = readable_seen.recv() => Event::Readable,
+            Some(request) = requests.recv() => Event::Request(request),
         };
         // Whatever it was: an answer that is here already must not be taken for silence.
         driver.read();
@@ -140,6 +157,7 @@ async fn run(
             }
             Event::Readable => {}
             Event::Keys => driver.read_keys(),
+            Event::Request(request) => driver.answer(request),
             Event::Due => driver.machines.handle_timeout(clock::now()),
             Event::Stop => {
                 driver.say_goodbye().await;
@@ -175,10 +193,16 @@ struct Driver {
     retry_at: Option<Instant>,
     keys_at: Instant,
     holds_file: PathBuf,
+    reports: mpsc::Sender<Report>,
 }
 
 impl Driver {
-    fn new(settings: Settings, metrics: Metrics, readable: mpsc::Sender<()>) -> anyhow::Result<Self> {
+    fn new(
+        settings: Settings,
+        metrics: Metrics,
+        readable: mpsc::Sender<()>,
+        reports: mpsc::Sender<Report>,
+    ) -> anyhow::Result<Self> {
         let now = clock::now();
         let gossip = Gossip::open(settings.keys, readable.clone())?;
         let held = holds_file::read(&settings.holds_file);
@@ -197,6 +221,7 @@ impl Driver {
             retry_at: None,
             keys_at: now + KEYS_INTERVAL,
             holds_file: settings.holds_file,
+            reports,
         })
     }
 
@@ -225,6 +250,14 @@ impl Driver {
         machines.settle(now);
     }
 
+    fn answer(&mut self, request: Request) {
+        match request {
+            // Whoever asked may have gone.
+            Request::State(reply) => drop(reply.send(self.machines.state())),
+            Request::Rebalance(reply) => drop(reply.send(self.machines.rebalance(clock::now()))),
+        }
+    }
+
     fn read_keys(&mut self) {
         self.keys_at = clock::now() + KEYS_INTERVAL;
         if let Some(keys) = self.gossip.reload_keys() {
@@ -240,6 +273,11 @@ impl Driver {
         self.ports.transmit(self.machines.announcer_mut()).await;
         while let Some((to, datagram)) = self.machines.poll_datagram() {
             self.gossip.send(to, &datagram);
+        }
+        for report in self.machines.take_reports() {
+            if self.reports.try_send(report).is_err() {
+                debug!("too many reports at once, one is lost");
+            }
         }
         if let Some(held) = self.machines.changed_holds(clock::now())
             && let Err(error) = holds_file::write(&self.holds_file, &held)

@@ -221,7 +221,7 @@ fn rule_10_a_draining_node_takes_nothing_over() {
 
 #[test]
 fn rule_11_whom_an_obstacle_hinders_stops_at_once_and_says_so() {
-    for obstacle in [Obstacle::CarrierLost, Obstacle::NoFitInterface, Obstacle::ForeignConflict] {
+    for obstacle in [Obstacle::CarrierLost, Obstacle::NoFitInterface] {
         let mut speaker = Speaker::holding(&[ME, A]);
         speaker.machine.handle_obstacle(G, Some(obstacle), speaker.now);
         assert_eq!(speaker.actions(), stopped(2));

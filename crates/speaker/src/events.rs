@@ -1,0 +1,164 @@
+//! Events on Services and Gateways: who announces their addresses now, and which other station uses one.
+//!
+//! They are for people: after a node has failed with thousands of VIPs, a few say what happened, and the API server is not
+//! flooded. Metrics count all.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use keryx_api::gateway_api;
+use keryx_api::ledger::OwnerKind;
+use keryx_daemon::events::Publisher;
+use keryx_membership::takeover::Cause;
+use keryx_plan::{Index, NodeName, Owner};
+use kube::runtime::events::{Event, EventType};
+
+use crate::drivers::layer2::{Conflict, Report};
+
+/// Events that may follow each other at once.
+const BURST: u32 = 50;
+/// Then one in each of these.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Turns reports of layer 2 into events.
+pub(crate) struct Events {
+    me: NodeName,
+    publisher: Publisher,
+    allowance: Allowance,
+}
+
+impl Events {
+    /// Events in the name of the node `me`.
+    pub(crate) fn new(me: NodeName, publisher: Publisher, now: Instant) -> Self {
+        Self { me, publisher, allowance: Allowance { left: BURST, filled_at: now } }
+    }
+
+    /// Tells all owners of the addresses in a report.
+    pub(crate) fn tell(&mut self, report: &Report, index: &Index, now: Instant) {
+        let vips = match report {
+            Report::Announced { vips, .. } => &**vips,
+            Report::Conflict(conflict) => std::slice::from_ref(&conflict.vip),
+            Report::Conflicts(_) => return,
+        };
+        let owners = vips.iter().flat_map(|vip| index.owners_of(vip));
+        let told: BTreeSet<_> = owners
+            .map(|(Owner { kind, name }, uid)| (kind, name, uid.to_owned()))
+            .take_while(|_| self.allowance.take(now))
+            .collect();
+        for (kind, name, uid) in told {
+            if let Some(event) = event(&self.me, report) {
+                self.publisher.publish(reference(kind, &name.namespace, &name.name, uid), event);
+            }
+        }
+    }
+}
+
+fn event(me: &NodeName, report: &Report) -> Option<Event> {
+    let (type_, reason, note) = match report {
+        Report::Announced { vips, interfaces, from, cause } => {
+            (EventType::Normal, "Announced", announced(me, vips, interfaces, from.as_deref(), *cause))
+        }
+        Report::Conflict(conflict) => (EventType::Warning, "AddressConflict", conflicting(me, conflict)),
+        Report::Conflicts(_) => return None,
+    };
+    let (reason, action) = (reason.to_owned(), "Announce".to_owned());
+    Some(Event { type_, reason, note: Some(note), action, secondary: None })
+}
+
+fn announced(
+    me: &NodeName,
+    vips: &[IpAddr],
+    interfaces: &[String],
+    from: Option<&str>,
+    cause: Cause,
+) -> String {
+    let vips: Vec<String> = vips.iter().map(IpAddr::to_string).collect();
+    let interfaces: BTreeSet<&str> = interfaces.iter().map(String::as_str).collect();
+    let interfaces: Vec<&str> = interfaces.into_iter().collect();
+    let before = match from {
+        Some(from) if from != me.as_str() => format!(", in place of Node {from}: {cause}"),
+        Some(_) | None => String::new(),
+    };
+    format!("Node {me} announces {} on {}{before}", vips.join(", "), interfaces.join(", "))
+}
+
+fn conflicting(me: &NodeName, conflict: &Conflict) -> String {
+    let Conflict { vip, interface, mac, announced } = conflict;
+    let outcome = if *announced {
+        "Both answer for it now, so connections may break"
+    } else {
+        "It is not announced until that station is gone"
+    };
+    format!(
+        "A station with the hardware address {mac}, no node of the cluster, uses {vip} on the segment of {interface} \
+         of Node {me}. {outcome}: find the station, or take the address out of the pool"
+    )
+}
+
+fn reference(kind: OwnerKind, namespace: &str, name: &str, uid: String) -> ObjectReference {
+    let api_version = match kind {
+        OwnerKind::Gateway => format!("{}/v1", gateway_api::GROUP),
+        OwnerKind::Service => "v1".to_owned(),
+    };
+    ObjectReference {
+        api_version: Some(api_version),
+        kind: Some(kind.as_str().to_owned()),
+        namespace: Some(namespace.to_owned()),
+        name: Some(name.to_owned()),
+        uid: Some(uid),
+        ..ObjectReference::default()
+    }
+}
+
+/// How many events may still be published.
+struct Allowance {
+    left: u32,
+    filled_at: Instant,
+}
+
+impl Allowance {
+    /// True if one more may be.
+    fn take(&mut self, now: Instant) -> bool {
+        let earned = now.saturating_duration_since(self.filled_at).as_secs() / INTERVAL.as_secs();
+        let earned = u32::try_from(earned).unwrap_or(BURST).min(BURST);
+        if earned > 0 {
+            self.left = (self.left + earned).min(BURST);
+            self.filled_at = now;
+        }
+        let permitted = self.left > 0;
+        self.left -= u32::from(permitted);
+        permitted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    #[test]
+    fn a_flood_is_cut_off_and_one_a_second_goes_on() {
+        let now = clock::now();
+        let mut allowance = Allowance { left: BURST, filled_at: now };
+        let taken = |allowance: &mut Allowance, now| (0..1_000).filter(|_| allowance.take(now)).count();
+        assert_eq!(taken(&mut allowance, now), 50);
+        assert_eq!(taken(&mut allowance, now + Duration::from_millis(999)), 0);
+        assert_eq!(taken(&mut allowance, now + Duration::from_secs(2)), 2);
+        assert_eq!(taken(&mut allowance, now + Duration::from_secs(86_400)), 50);
+    }
+
+    #[test]
+    fn an_announcement_names_addresses_interfaces_and_the_node_before() {
+        let vips = ["192.0.2.1", "2001:db8::1"].map(|vip| vip.parse().unwrap());
+        let interfaces = ["eth0", "eth0"].map(str::to_owned);
+        let note = |from| announced(&NodeName::from("n1"), &vips, &interfaces, from, Cause::HolderDead);
+        assert_eq!(note(None), "Node n1 announces 192.0.2.1, 2001:db8::1 on eth0");
+        assert_eq!(
+            note(Some("n2")),
+            "Node n1 announces 192.0.2.1, 2001:db8::1 on eth0, in place of Node n2: that node is dead"
+        );
+        assert_eq!(note(Some("n1")), note(None), "nobody before but itself");
+    }
+}
