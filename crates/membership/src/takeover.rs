@@ -46,7 +46,9 @@
 //!     old holder's release, at the latest after a second.
 //! 14. A restart is no hand-over: the holder keeps its groups for the time that it asked for, at most 10 s. The one with
 //!     the next turn answers new requests with the holder's MAC address until the holder tells its hold. If the holder
-//!     comes back and does not tell it within a second, the group is free; if it does not come back, rule 7 holds.
+//!     comes back and does not tell it within a second, the group is free; if it does not come back, rule 7 holds. The
+//!     stand-in asks the holder's kernel for its own address four times a second; if that is silent three times, the
+//!     node itself is gone, and its groups are taken.
 //! 15. Damping: after 4 moves in 60 s, rules 10, 12 and 13 rest until the first of them is 60 s old. A group without a
 //!     holder is always taken.
 //! 16. After a stall all answers stop at once. A sync brings back what no other member claims; if there is none within
@@ -262,6 +264,7 @@ impl Takeover {
     pub fn handle_probe(&mut self, result: ProbeResult, now: Instant) {
         match result {
             ProbeResult::Dead { node, answered } => self.handle_dead_answer(node, answered, now),
+            ProbeResult::Kernel { node, answered } => self.handle_kernel_answer(node, answered, now),
             ProbeResult::Holder { group, answer } => {
                 if let HolderAnswer::Member(node) = answer {
                     self.see(node, now);

@@ -105,6 +105,13 @@ pub enum ProbeResult {
         /// Whether that node answered in time.
         answered: bool,
     },
+    /// To [`Action::AskKernel`](crate::Action::AskKernel).
+    Kernel {
+        /// Whom the question went to.
+        node: NodeId,
+        /// Whether it answered in time.
+        answered: bool,
+    },
     /// To [`Action::AskHolder`](crate::Action::AskHolder).
     Holder {
         /// The group that was asked about.

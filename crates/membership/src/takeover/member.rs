@@ -16,6 +16,10 @@ pub(super) const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Questions that a doubted member has to leave unanswered if gossip hears nobody. Then gossip itself is more likely to
 /// have failed than all others, and the silence of one that is slow to answer for once would make two announcers.
 const SILENCES_WHEN_ALONE: u32 = 3;
+/// From one question to the kernel of a node whose speaker restarts to the next, and how many in a row have to stay
+/// without an answer: a node whose network is set up anew is silent for a moment, too.
+const ASK_KERNEL: Duration = Duration::from_millis(250);
+const KERNEL_SILENCES: u32 = 3;
 /// From one look for a second announcer to the next.
 const LOOKOUT_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -41,7 +45,7 @@ impl Takeover {
         }
         self.roster.set(node, presence, now);
         let timer = match presence {
-            Presence::Restarting { until } => Some(until),
+            Presence::Restarting { until } => Some(until.min(now + ASK_KERNEL)),
             Presence::Alive | Presence::Draining | Presence::Doubted(_) => None,
         };
         self.timers.set(Timer::Member(node), timer);
@@ -153,8 +157,29 @@ impl Takeover {
         }
     }
 
+    /// Rule 14: a node whose kernel is gone does not come back soon, whatever its speaker said.
+    pub(super) fn handle_kernel_answer(&mut self, node: NodeId, answered: bool, now: Instant) {
+        let Some(Presence::Restarting { .. }) = self.roster.presence(node) else { return };
+        if self.roster.note_kernel(node, answered) < KERNEL_SILENCES {
+            return;
+        }
+        let doubt =
+            Doubt { verdict: Verdict::Asking, silences: SILENCES_WHEN_ALONE, ..Doubt::new(true, now) };
+        self.roster.set(node, Presence::Doubted(doubt), now);
+        self.handle_dead_answer(node, false, now);
+    }
+
     pub(super) fn handle_member_timeout(&mut self, node: NodeId, now: Instant) {
         match self.roster.presence(node) {
+            Some(Presence::Restarting { until }) if now < until => {
+                self.timers.set(Timer::Member(node), Some(until.min(now + ASK_KERNEL)));
+                let stands_in = |id: &GroupId| {
+                    self.groups.get(id).is_some_and(|group| group.wire == Wire::StandingIn(node))
+                };
+                if let Some(group) = self.groups_of(node).into_iter().find(stands_in) {
+                    self.out.actions.push_back(Action::AskKernel { node, group });
+                }
+            }
             Some(Presence::Restarting { .. }) => {
                 self.roster.set(node, Presence::Doubted(Doubt::new(true, now)), now);
                 self.settle_all(&self.groups_of(node), now);

@@ -49,6 +49,14 @@ pub enum Action {
         /// A group that it held.
         group: GroupId,
     },
+    /// Ask by unicast ARP or NS to the node's MAC address whether its kernel answers for an address of its own, then
+    /// [`ProbeResult::Kernel`](crate::ProbeResult::Kernel).
+    AskKernel {
+        /// The node, whose speaker restarts.
+        node: NodeId,
+        /// A group that it holds: the question goes to the segment of its VIPs.
+        group: GroupId,
+    },
     /// Ask by broadcast who answers for the group's VIPs, then [`ProbeResult::Holder`](crate::ProbeResult::Holder).
     AskHolder {
         /// The group.

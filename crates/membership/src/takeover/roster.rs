@@ -20,6 +20,8 @@ pub(super) struct Roster {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) presence: Presence,
+    /// Questions to its kernel in a row that stayed without an answer, while its speaker restarts.
+    pub(super) kernel_silences: u32,
     /// Groups in which it is a candidate or has a claim: those to decide anew when it changes.
     pub(super) groups: BTreeSet<GroupId>,
 }
@@ -74,7 +76,7 @@ impl Doubt {
 
 impl Roster {
     pub(super) fn new(me: NodeId, now: Instant) -> Self {
-        let member = Member { presence: Presence::Alive, groups: BTreeSet::new() };
+        let member = Member { presence: Presence::Alive, kernel_silences: 0, groups: BTreeSet::new() };
         let mut roster =
             Self { me, members: BTreeMap::from([(me, member)]), heard: 0, dead: 0, majority_since: None };
         roster.set(me, Presence::Alive, now);
@@ -96,6 +98,13 @@ impl Roster {
         }
     }
 
+    /// Counts whether the kernel of a node answered whose speaker restarts. Returns its silences in a row.
+    pub(super) fn note_kernel(&mut self, node: NodeId, answered: bool) -> u32 {
+        let Some(member) = self.members.get_mut(&node) else { return 0 };
+        member.kernel_silences = if answered { 0 } else { member.kernel_silences + 1 };
+        member.kernel_silences
+    }
+
     pub(super) fn doubts_mut(&mut self) -> impl Iterator<Item = &mut Doubt> {
         self.members.values_mut().filter_map(|member| match &mut member.presence {
             Presence::Doubted(doubt) => Some(doubt),
@@ -107,6 +116,7 @@ impl Roster {
     fn entry(&mut self, node: NodeId, now: Instant) -> &mut Member {
         self.members.entry(node).or_insert_with(|| Member {
             presence: Presence::Doubted(Doubt::new(false, now)),
+            kernel_silences: 0,
             groups: BTreeSet::new(),
         })
     }
@@ -114,6 +124,7 @@ impl Roster {
     pub(super) fn set(&mut self, node: NodeId, presence: Presence, now: Instant) {
         let member = self.entry(node, now);
         let before = std::mem::replace(&mut member.presence, presence);
+        member.kernel_silences = 0;
         if node != self.me {
             self.heard -= usize::from(is_heard(before));
             self.heard += usize::from(is_heard(presence));

@@ -14,12 +14,14 @@ const B: NodeId = NodeId(3);
 struct Speaker {
     machine: Takeover,
     now: Instant,
+    /// Questions to kernels so far.
+    kernel_asked: usize,
 }
 
 impl Speaker {
     fn starting() -> Self {
         let now = start();
-        Self { machine: Takeover::new(ME, Config::default(), now), now }
+        Self { machine: Takeover::new(ME, Config::default(), now), now, kernel_asked: 0 }
     }
 
     /// Synced, with two live members.
@@ -94,8 +96,17 @@ impl Speaker {
         self.now = until;
     }
 
+    /// Questions to kernels are counted apart.
     fn actions(&mut self) -> Vec<Action> {
-        std::iter::from_fn(|| self.machine.poll_action()).collect()
+        let mut actions: Vec<_> = std::iter::from_fn(|| self.machine.poll_action()).collect();
+        let count = actions.len();
+        actions.retain(|action| !matches!(action, Action::AskKernel { .. }));
+        self.kernel_asked += count - actions.len();
+        actions
+    }
+
+    fn kernel(&mut self, node: NodeId, answered: bool) {
+        self.machine.handle_probe(ProbeResult::Kernel { node, answered }, self.now);
     }
 
     fn events(&mut self) -> Vec<Event> {

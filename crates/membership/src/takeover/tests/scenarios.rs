@@ -204,6 +204,23 @@ fn a_killed_speaker_that_is_back_before_it_is_missed_goes_on() {
 }
 
 #[test]
+fn a_node_that_is_switched_off_is_not_waited_for_as_one_whose_speaker_restarts() {
+    each(|world| {
+        let before = holders(world);
+        let gone = holder_of(world, G);
+        world.restart(gone, ms(30_000));
+        world.run(ms(50));
+        world.part[gone] = 9;
+        world.run(ms(3000));
+        for (group, after) in holders(world) {
+            let moved = before[&group] != after;
+            world.ensure(moved == (before[&group] == [gone]), || format!("{group} moved: {moved}"));
+        }
+        ensure_at_most(world, ms(1100), Duration::ZERO);
+    });
+}
+
+#[test]
 fn a_restart_that_takes_too_long_is_a_death() {
     each(|world| {
         let gone = holder_of(world, G);

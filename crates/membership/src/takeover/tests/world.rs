@@ -59,6 +59,7 @@ enum Happening {
 #[derive(Clone, Copy, Debug)]
 enum Question {
     Dead { node: usize, group: GroupId },
+    Kernel(usize),
     Holder(GroupId),
 }
 
@@ -250,6 +251,10 @@ impl World {
                 let question = Question::Dead { node: index(dead), group };
                 self.at(ms(1), Happening::Question { from: node, boot, question, left: 2 });
             }
+            Action::AskKernel { node: asked, .. } => {
+                let question = Question::Kernel(index(asked));
+                self.at(ms(1), Happening::Question { from: node, boot, question, left: 2 });
+            }
             Action::AskHolder { group } => {
                 let question = Question::Holder(group);
                 self.at(ms(1), Happening::Question { from: node, boot, question, left: 2 });
@@ -309,6 +314,11 @@ impl World {
             Question::Dead { node, group } => {
                 let answered = self.connected(from, node) && self.answers(node, group);
                 (answered || left == 0).then_some(ProbeResult::Dead { node: id(node), answered })
+            }
+            // A node that is cut off may as well be switched off.
+            Question::Kernel(node) => {
+                let answered = self.connected(from, node);
+                (answered || left == 0).then_some(ProbeResult::Kernel { node: id(node), answered })
             }
             Question::Holder(group) => {
                 let answer = match self.answerer(from, group) {

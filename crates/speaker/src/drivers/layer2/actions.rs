@@ -60,6 +60,7 @@ impl Machines {
                 }
             }
             Action::AskDead { node, group } => self.ask_dead(node, group, now),
+            Action::AskKernel { node, group } => self.ask_kernel(node, group, now),
             Action::AskHolder { group } => self.ask_holder(group, now),
             Action::TellHold { group, term } => self.members.hold(group, term),
             Action::TellRelease { group, .. } => self.members.release(group),
@@ -105,6 +106,19 @@ impl Machines {
             Some(question) => self.questions.asked_station(question, node),
             // Nothing was asked, so nothing is known: it may live.
             None => self.takeover.handle_probe(ProbeResult::Dead { node, answered: true }, now),
+        }
+    }
+
+    /// Asks a node's kernel for an address of its own.
+    fn ask_kernel(&mut self, node: NodeId, group: GroupId, now: Instant) {
+        let asked = self.places(group).into_iter().find_map(|(index, vip)| {
+            let facts = self.members.facts(node)?;
+            let (mac, own) = self.roster.station(node, facts, vip)?;
+            self.use_interface(index, now);
+            self.announcer.ask_station(index, own, mac, now).ok()
+        });
+        if let Some(question) = asked {
+            self.questions.asked_kernel(question, node);
         }
     }
 

@@ -123,6 +123,9 @@ impl Machines {
                         Some(Next::Dead(node, answered)) => {
                             self.takeover.handle_probe(ProbeResult::Dead { node, answered }, now);
                         }
+                        Some(Next::Kernel(node, answered)) => {
+                            self.takeover.handle_probe(ProbeResult::Kernel { node, answered }, now);
+                        }
                         Some(Next::Holder(found)) => self.take_holder(found, now),
                         Some(Next::Tests(group, strangers)) => self.test_strangers(group, strangers, now),
                         Some(Next::Claim(stranger, true)) => self.note_proxy(stranger),

@@ -34,6 +34,8 @@ impl Stranger {
 pub(super) enum Next {
     /// Whether a node answers is known.
     Dead(NodeId, bool),
+    /// Whether a node's kernel answers is known.
+    Kernel(NodeId, bool),
     /// Who answers for a group is known.
     Holder(Found),
     /// Strangers answered for addresses of this group; they are to be put to the test.
@@ -64,6 +66,8 @@ pub(super) struct Questions {
 enum About {
     /// Whether a node still answers.
     Dead(NodeId),
+    /// Whether a node's kernel does.
+    Kernel(NodeId),
     /// Who answers for one of a group's VIPs.
     Holder(GroupId, IfIndex, IpAddr),
     /// Whether a stranger answers for anything.
@@ -90,6 +94,11 @@ impl Questions {
         self.open.insert(question, About::Dead(node));
     }
 
+    /// Notes that a node's kernel was asked for an address of its own.
+    pub(super) fn asked_kernel(&mut self, question: QuestionId, node: NodeId) {
+        self.open.insert(question, About::Kernel(node));
+    }
+
     /// Notes that it was asked who answers for a group: one question for each VIP. Earlier ones about it do not count any
     /// more.
     pub(super) fn asked_holder(
@@ -98,7 +107,7 @@ impl Questions {
         questions: impl IntoIterator<Item = (QuestionId, IfIndex, IpAddr)>,
     ) {
         self.open.retain(|_, about| match about {
-            About::Dead(_) | About::Claim(_) => true,
+            About::Dead(_) | About::Kernel(_) | About::Claim(_) => true,
             About::Holder(other, ..) | About::Proxy(other, _) => *other != group,
         });
         let mut holder = Holder::default();
@@ -143,9 +152,10 @@ impl Questions {
             Outcome::Silent | Outcome::Abandoned => None,
         };
         let group = match self.open.remove(&question)? {
-            About::Dead(node) => {
-                return Some(Next::Dead(node, answered.is_some()));
-            }
+            About::Dead(node) => return Some(Next::Dead(node, answered.is_some())),
+            // The interface went: that says nothing about the node.
+            About::Kernel(_) if outcome == Outcome::Abandoned => return None,
+            About::Kernel(node) => return Some(Next::Kernel(node, answered.is_some())),
             About::Claim(stranger) => return Some(Next::Claim(stranger, answered.is_some())),
             About::Holder(group, interface, vip) => {
                 let holder = self.holders.get_mut(&group)?;

@@ -99,6 +99,22 @@ impl Roster {
     /// The hardware address with which a node answers for `vip`: of its interface on the VIP's segment, else of the one
     /// with its InternalIP.
     pub(super) fn mac(&self, node: NodeId, facts: &Facts, vip: IpAddr) -> Option<MacAddr> {
+        self.interface(node, facts, vip).map(|interface| MacAddr(interface.mac))
+    }
+
+    /// The same interface, with an address of its own that is of the VIP's family.
+    pub(super) fn station(&self, node: NodeId, facts: &Facts, vip: IpAddr) -> Option<(MacAddr, IpAddr)> {
+        let interface = self.interface(node, facts, vip)?;
+        let own = interface.prefixes.iter().map(IpNet::addr).find(|own| own.is_ipv4() == vip.is_ipv4())?;
+        Some((MacAddr(interface.mac), own))
+    }
+
+    fn interface<'a>(
+        &self,
+        node: NodeId,
+        facts: &'a Facts,
+        vip: IpAddr,
+    ) -> Option<&'a keryx_membership::Interface> {
         let containing = |interface: &&keryx_membership::Interface| {
             interface.prefixes.iter().filter(|net| net.contains(&vip)).map(IpNet::prefix_len).max()
         };
@@ -107,7 +123,6 @@ impl Roster {
         let is_internal = |interface: &&keryx_membership::Interface| {
             interface.prefixes.iter().any(|net| internal_ips.contains(&net.addr()))
         };
-        let interface = on_segment.or_else(|| facts.interfaces.iter().find(is_internal));
-        interface.map(|interface| MacAddr(interface.mac))
+        on_segment.or_else(|| facts.interfaces.iter().find(is_internal))
     }
 }

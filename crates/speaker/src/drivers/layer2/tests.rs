@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keryx_api::ledger::OwnerKind;
-use keryx_layer2::IfIndex;
+use keryx_layer2::{Announcer, Config, IfIndex, MacAddr};
 use keryx_membership::{GroupId, Key, Keys, Term};
 use keryx_netio::link::{Link, Links};
 use keryx_plan::{
@@ -29,6 +29,8 @@ const HALF_A_SECOND: Duration = Duration::from_millis(500);
 
 struct Node {
     machines: Machines,
+    /// Answers for the node's own addresses, whatever its speaker does.
+    kernel: Announcer,
     number: u8,
     /// No frame and no datagram passes its `eth0`.
     unplugged: bool,
@@ -119,6 +121,17 @@ fn machines(number: u8, held: &BTreeMap<GroupId, Term>, seed: u64, now: Instant)
     Machines::new(settings, keys, held, Metrics::default(), seeds, now)
 }
 
+fn kernel(number: u8, now: Instant) -> Announcer {
+    let mut kernel = Announcer::new(Config::default());
+    kernel.set_interface(IfIndex(ETH0), MacAddr([2, 0, 0, 0, ETH0 as u8, number]), now);
+    for own in [IpAddr::from([192, 0, 2, number]), format!("2001:db8::{number}").parse().unwrap()] {
+        kernel.announce(IfIndex(ETH0), own, now).unwrap();
+    }
+    // It announces nothing by itself.
+    while kernel.poll_transmit().is_some() {}
+    kernel
+}
+
 fn speaker_seed(seed: u64, speaker: u64) -> u64 {
     seed << 32 | speaker
 }
@@ -144,7 +157,16 @@ impl World {
         let now = clock::now();
         let node = |number: u8| {
             let machines = machines(number, &BTreeMap::new(), speaker_seed(seed, number.into()), now);
-            Node { machines, number, unplugged: false, frozen: false, carrier: true, waiting: Vec::new() }
+            let kernel = kernel(number, now);
+            Node {
+                machines,
+                kernel,
+                number,
+                unplugged: false,
+                frozen: false,
+                carrier: true,
+                waiting: Vec::new(),
+            }
         };
         let nodes = (1..=count).map(node).collect();
         let mut world = Self {
@@ -295,15 +317,22 @@ impl World {
 
     fn deliver_frame(&mut self, from: usize, frame: &[u8]) {
         let now = self.now;
+        let mut replies = Vec::new();
         for (place, node) in self.nodes.iter_mut().enumerate() {
             if place == from || node.unplugged {
                 continue;
             }
+            node.kernel.handle_input(IfIndex(ETH0), frame, now);
+            replies
+                .extend(std::iter::from_fn(|| node.kernel.poll_transmit()).map(|reply| (place, reply.frame)));
             if node.frozen {
                 node.waiting.push(Waiting::Frame(frame.to_vec()));
             } else {
                 node.machines.handle_frame(IfIndex(ETH0), frame, now);
             }
+        }
+        for (place, reply) in replies {
+            self.deliver_frame(place, &reply);
         }
     }
 
@@ -371,6 +400,22 @@ fn a_rolling_update_moves_nothing() {
             world.run(Duration::from_secs(2));
             assert_eq!(world.holder(), holder, "after the restart of {place}");
         }
+        assert_eq!(world.overlap, Duration::ZERO);
+    });
+}
+
+#[test]
+fn a_node_that_is_switched_off_is_replaced_although_its_speaker_said_that_it_would_be_back() {
+    tell(3, false, |world| {
+        let holder = world.holder();
+        world.nodes[holder].machines.announce_restart(10, world.now);
+        world.deliver();
+        world.nodes[holder].frozen = true;
+        world.run(Duration::from_secs(3));
+        assert!(!world.announcers().iter().any(|place| *place != holder), "its kernel answers");
+        world.nodes[holder].unplugged = true;
+        world.run(Duration::from_millis(1_100));
+        assert_ne!(world.announcers(), [holder]);
         assert_eq!(world.overlap, Duration::ZERO);
     });
 }

@@ -313,6 +313,36 @@ fn rule_14_only_the_next_in_turn_stands_in() {
 }
 
 #[test]
+fn rule_14_the_stand_in_asks_the_holders_kernel_and_takes_over_if_that_is_gone() {
+    let mut speaker = Speaker::watching(&[A, ME, B]);
+    speaker.member(A, Liveness::Restarting { back_in: ms(10_000) });
+    for quarter in 1..=4 {
+        speaker.pass(ms(250));
+        speaker.actions();
+        assert_eq!(speaker.kernel_asked, quarter);
+        // Never three times in a row.
+        speaker.kernel(A, quarter == 2);
+    }
+    assert_eq!(speaker.actions(), []);
+    speaker.pass(ms(250));
+    speaker.kernel(A, false);
+    assert_eq!(speaker.actions(), [Action::StandDown { group: G }, claimed(1)[0], claimed(1)[1]]);
+    assert_eq!(speaker.moved(), Some(Cause::HolderDead));
+    // One that does not stand in asks nobody.
+    let mut speaker = Speaker::watching(&[A, B, ME]);
+    speaker.member(A, Liveness::Restarting { back_in: ms(10_000) });
+    speaker.pass(ms(5000));
+    speaker.actions();
+    assert_eq!(speaker.kernel_asked, 0);
+    // An answer that comes late says nothing about a member that is back.
+    speaker.member(A, Liveness::Alive);
+    for _late in 0..3 {
+        speaker.kernel(A, false);
+    }
+    assert_eq!(speaker.machine.holder(G).map(|(node, _)| node), Some(A));
+}
+
+#[test]
 fn rule_14_a_holder_that_does_not_come_back_in_its_time_is_asked_and_replaced() {
     for (back_in, granted) in [(3000, 3000), (60_000, 10_000)] {
         let mut speaker = Speaker::watching(&[A, ME, B]);
