@@ -113,6 +113,7 @@ pub(crate) fn announcing(vips: &[IpAddr]) -> Orders {
             candidates: ["n1", "n2", "n3"].map(NodeName::from).into(),
             unready: [].into(),
             forwards: true,
+            lingers: false,
         };
         plan.vips.insert(*vip, vip_plan);
         plan.groups.insert(group, group_plan);

@@ -36,7 +36,7 @@
 //!    who else answers for what it announces, one group each 500 ms, and after the first such dispute bursts all that
 //!    the other could announce.
 //! 10. Planned hand-over: from a holder that is draining at once, from one that is no candidate by this node's plan
-//!     after 250 ms (plans arrive at different times), the first in turn claims with a higher term and bursts while the
+//!     after 250 ms (plans arrive at different times; 10 s if it lingers), the first in turn claims with a higher term and bursts while the
 //!     old one still answers. The old one hears it, stops and tells its release; the new one bursts again. A draining
 //!     node takes nothing over by this rule. If nobody takes it, the old one keeps it.
 //! 11. A holder that an obstacle hinders, or that is no candidate and reaches no endpoint, stops at once and tells its

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, NodeCondition, Pod};
 use keryx_api::names::LABEL_EXCLUDE_NODE;
 
 use crate::{NodeName, ObjectName, Reason, rendezvous};
@@ -11,17 +11,41 @@ use crate::{NodeName, ObjectName, Reason, rendezvous};
 /// Node annotation, with any value, that asks for all VIPs to be moved away.
 pub const ANNOTATION_DRAIN: &str = "keryx.dev/drain";
 
+/// Taints by which others say that a Node is about to go: the cluster autoscaler, Karpenter, and whoever has taken it out
+/// of service (Kubernetes' non-graceful node shutdown).
+const DRAIN_TAINTS: [&str; 3] =
+    ["ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted", "node.kubernetes.io/out-of-service"];
+
+/// Part of the message of the condition Ready of a Node whose kubelet shuts it down (kubelet, graceful node shutdown).
+const SHUTTING_DOWN: &str = "node is shutting down";
+
 /// Whether the node is to hand over what it holds.
 pub fn is_draining(node: &Node) -> bool {
-    is_excluded(node) || has_drain_annotation(node)
+    why_draining(node).is_some()
 }
 
-fn is_excluded(node: &Node) -> bool {
-    node.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(LABEL_EXCLUDE_NODE))
+fn why_draining(node: &Node) -> Option<Reason> {
+    let has = |map: &Option<BTreeMap<String, String>>, key: &str| {
+        map.as_ref().is_some_and(|map| map.contains_key(key))
+    };
+    if has(&node.metadata.labels, LABEL_EXCLUDE_NODE) {
+        return Some(Reason::NodeExcluded);
+    }
+    if has(&node.metadata.annotations, ANNOTATION_DRAIN) {
+        return Some(Reason::NodeDraining);
+    }
+    let taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
+    if let Some(taint) = taints.map(|taint| &*taint.key).find(|key| DRAIN_TAINTS.contains(key)) {
+        return Some(Reason::NodeTainted { taint: taint.to_owned() });
+    }
+    let ready = condition(node, "Ready")?;
+    let told = ready.message.as_deref().unwrap_or_default();
+    (ready.status == "False" && told.contains(SHUTTING_DOWN)).then_some(Reason::NodeShuttingDown)
 }
 
-fn has_drain_annotation(node: &Node) -> bool {
-    node.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(ANNOTATION_DRAIN))
+fn condition<'a>(node: &'a Node, type_: &str) -> Option<&'a NodeCondition> {
+    let conditions = node.status.as_ref()?.conditions.as_ref()?;
+    conditions.iter().find(|condition| condition.type_ == type_)
 }
 
 /// A Node, reduced to what decides.
@@ -34,21 +58,11 @@ struct NodeFacts {
 impl NodeFacts {
     fn of(node: &Node) -> Self {
         let status = node.status.as_ref();
-        let condition = |type_: &str| {
-            let mut conditions = status.and_then(|s| s.conditions.as_deref()).unwrap_or_default().iter();
-            conditions.find(|condition| condition.type_ == type_).map(|condition| condition.status.as_str())
-        };
-        let obstacle = if is_excluded(node) {
-            Some(Reason::NodeExcluded)
-        } else if has_drain_annotation(node) {
-            Some(Reason::NodeDraining)
-        } else if condition("NetworkUnavailable") == Some("True") {
-            Some(Reason::NodeNetworkUnavailable)
-        } else if condition("Ready") != Some("True") {
-            Some(Reason::NodeNotReady)
-        } else {
-            None
-        };
+        // That it is not Ready is no obstacle: its kubelet may hang while all else works. Whether its speaker lives, the
+        // other speakers know sooner than the API server.
+        let without_network = condition(node, "NetworkUnavailable").is_some_and(|it| it.status == "True");
+        let obstacle =
+            why_draining(node).or_else(|| without_network.then_some(Reason::NodeNetworkUnavailable));
         let addresses = status.and_then(|s| s.addresses.as_deref()).unwrap_or_default();
         let addresses = addresses.iter().filter_map(|entry| entry.address.parse().ok()).collect();
         Self { obstacle, addresses }

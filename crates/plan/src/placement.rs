@@ -81,16 +81,18 @@ impl<'a> Placement<'a> {
         let local = self.local[place].is_some();
         let covered = self.covered_by_all + self.local[place].unwrap_or(0);
         if self.endpoints_exist {
-            // Endpoints without a node name could be anywhere: if there are only such, none can be asked to be local.
-            let local_required =
-                self.group.announce_from == AnnounceFrom::LocalEndpoints && self.endpoints_have_nodes;
-            if covered == 0 || (local_required && !local) {
+            if covered == 0 || (self.is_local_required() && !local) {
                 return Err(Reason::NoLocalEndpoint);
             }
         } else if self.group.vips.values().all(|vip| vip.without_endpoints == WithoutEndpoints::Withdraw) {
             return Err(Reason::NoEndpoints);
         }
         Ok(Fitness { covered, local, score: rendezvous::score(self.group_id, standing.id) })
+    }
+
+    /// Endpoints without a node name could be anywhere: if there are only such, none can be asked to be local.
+    fn is_local_required(&self) -> bool {
+        self.group.announce_from == AnnounceFrom::LocalEndpoints && self.endpoints_have_nodes
     }
 
     /// The node that announces one of the group's addresses if no node holds the group yet, or why none does.
@@ -157,6 +159,7 @@ impl<'a> Placement<'a> {
             candidates: ranked.iter().map(name).collect(),
             unready: unready.collect(),
             forwards: !self.endpoints_exist || self.group.ports.iter().any(covers),
+            lingers: self.is_local_required() && self.covered_by_all > 0,
         })
     }
 

@@ -55,6 +55,9 @@ pub struct GroupPlan {
     /// Whether traffic that still comes to this node reaches an endpoint, so that it may go on answering until another
     /// node has taken over.
     pub forwards: bool,
+    /// Candidates are only nodes with an endpoint of their own, and yet every node forwards (policy `Cluster`): a holder that
+    /// lost its last endpoint serves on for a while, since a move resets connections.
+    pub lingers: bool,
 }
 
 /// What one node does with one address.

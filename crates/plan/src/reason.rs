@@ -39,8 +39,7 @@ pub enum Reason {
     NoEndpoints,
     /// No node of the cluster is eligible.
     #[error(
-        "no node is eligible to announce: each lacks a ready speaker, is not ready, has no network, \
-         is excluded or is draining"
+        "no node is eligible to announce: each lacks a ready speaker, has no network, is excluded or is draining"
     )]
     NoEligibleNode,
     /// A local endpoint is required, and no eligible node has one.
@@ -97,9 +96,15 @@ pub enum Reason {
     /// The Node's network is not set up.
     #[error("the Node's condition NetworkUnavailable is True; see the network plugin on that node")]
     NodeNetworkUnavailable,
-    /// The Node is not Ready.
-    #[error("the Node's condition Ready is not True; see the kubelet on that node")]
-    NodeNotReady,
+    /// A taint says that the Node is about to go.
+    #[error("the Node has the taint {taint}, which says that it is about to go")]
+    NodeTainted {
+        /// Its key.
+        taint: String,
+    },
+    /// The Node's kubelet shuts it down.
+    #[error("the Node is shutting down")]
+    NodeShuttingDown,
     /// No speaker Pod on the Node is Ready and staying.
     #[error("no keryx-speaker Pod on the Node is Ready; see its log")]
     SpeakerNotReady,
@@ -123,7 +128,8 @@ impl Reason {
             Self::NodeExcluded => "NodeExcluded",
             Self::NodeDraining => "NodeDraining",
             Self::NodeNetworkUnavailable => "NodeNetworkUnavailable",
-            Self::NodeNotReady => "NodeNotReady",
+            Self::NodeTainted { .. } => "NodeTainted",
+            Self::NodeShuttingDown => "NodeShuttingDown",
             Self::SpeakerNotReady => "SpeakerNotReady",
         }
     }

@@ -19,6 +19,8 @@ pub struct Config {
     /// How long a live holder must have been no candidate by this node's plan before this node takes over. Longer
     /// than plans usually differ between nodes; the holder still answers meanwhile.
     pub handover_settle: Duration,
+    /// The same for a holder that [lingers](Candidacy::lingers).
+    pub linger: Duration,
     /// How long the first in rank must have been that before a group with `revert` moves back to it.
     pub revert_after: Duration,
     /// Shortest stall that stops all answers. Shorter than the fastest take-over from a dead node.
@@ -31,6 +33,7 @@ impl Default for Config {
             sync_limit: Duration::from_secs(1),
             claim_step: Duration::from_millis(100),
             handover_settle: Duration::from_millis(250),
+            linger: Duration::from_secs(10),
             revert_after: Duration::from_secs(5),
             stall_min: Duration::from_millis(200),
         }
@@ -44,6 +47,8 @@ pub struct Candidacy {
     pub ranked: Vec<NodeId>,
     /// What this node does with the group if it holds it and is not among `ranked`.
     pub outgoing: Outgoing,
+    /// A holder that is no candidate any more and lives keeps the group for a while all the same.
+    pub lingers: bool,
     /// The group moves back to the first in rank when that node returns.
     pub revert: bool,
 }

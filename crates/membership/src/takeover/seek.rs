@@ -126,6 +126,9 @@ impl Group {
         let config = context.config;
         let patience = match wish {
             Wish::Draining | Wish::Rebalance => Duration::ZERO,
+            Wish::NoCandidate if self.candidacy.as_ref().is_some_and(|candidacy| candidacy.lingers) => {
+                config.linger
+            }
             Wish::NoCandidate => config.handover_settle,
             Wish::Revert => config.revert_after,
         };

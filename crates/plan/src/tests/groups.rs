@@ -256,3 +256,24 @@ fn the_candidates_of_a_group_are_the_nodes_that_cover_the_most_best_first() {
     index.update(&"b".into());
     assert!(!index.plan().groups.contains_key(&group), "nobody should hold it");
 }
+
+#[test]
+fn a_holder_lingers_where_a_local_endpoint_only_ranks_traffic_and_does_not_carry_it() {
+    for (announce_from, policy_local, expected) in [
+        (AnnounceFrom::LocalEndpoints, false, true),
+        (AnnounceFrom::AnyNode, false, false),
+        (AnnounceFrom::LocalEndpoints, true, false),
+    ] {
+        let mut index = three_nodes();
+        let clone = mk_clone("default/web-1", &[VIP]);
+        index.apply_service(&if policy_local { set_local(clone) } else { clone });
+        index.apply_endpoint_slice(&mk_slice("default/web-1-a", "web-1", &[("a", State::Ready)]));
+        let mut exposure = mk_exposure("default/gw", &[VIP]);
+        add_clone_port(&mut exposure, 80, "default/web-1");
+        exposure.announce.announce_from = announce_from;
+        index.apply_exposure("gw", &exposure);
+        index.update(&"b".into());
+        let group = index.plan().groups.values().next().unwrap();
+        assert_eq!(group.lingers, expected, "{announce_from:?}, {policy_local}");
+    }
+}

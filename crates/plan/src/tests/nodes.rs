@@ -30,8 +30,18 @@ fn a_node_loses_its_vips_for_these_reasons_and_gets_them_back() {
             Reason::NodeDraining,
         ),
         (|node| set_node_condition(node, "NetworkUnavailable", "True"), Reason::NodeNetworkUnavailable),
-        (|node| set_node_condition(node, "Ready", "Unknown"), Reason::NodeNotReady),
-        (|node| node.status = None, Reason::NodeNotReady),
+        (
+            |node| set_taint(node, "karpenter.sh/disrupted"),
+            Reason::NodeTainted { taint: "karpenter.sh/disrupted".to_owned() },
+        ),
+        (
+            |node| {
+                set_node_condition(node, "Ready", "False");
+                let conditions = node.status.as_mut().unwrap().conditions.as_mut().unwrap();
+                conditions[0].message = Some("container runtime is up, node is shutting down".to_owned());
+            },
+            Reason::NodeShuttingDown,
+        ),
     ];
     for (change, expected) in rows {
         let mut index = with_local_endpoint_on_a();
@@ -48,15 +58,25 @@ fn a_node_loses_its_vips_for_these_reasons_and_gets_them_back() {
 }
 
 #[test]
-fn cordon_taints_and_an_available_network_are_no_reason() {
+fn cordon_other_taints_an_available_network_and_a_kubelet_that_is_not_ready_are_no_reason() {
     let mut index = with_local_endpoint_on_a();
     let mut node = mk_node("a");
     set_node_condition(&mut node, "NetworkUnavailable", "False");
-    let taint = Taint { key: "dedicated".into(), effect: "NoSchedule".into(), ..Taint::default() };
-    node.spec =
-        Some(NodeSpec { unschedulable: Some(true), taints: Some(vec![taint]), ..NodeSpec::default() });
+    set_taint(&mut node, "dedicated");
+    node.spec.as_mut().unwrap().unschedulable = Some(true);
+    for ready in ["Unknown", "False"] {
+        set_node_condition(&mut node, "Ready", ready);
+        index.apply_node(&node);
+        assert_eq!(announcers(&mut index, VIP), ["a"]);
+    }
+    node.status = None;
     index.apply_node(&node);
     assert_eq!(announcers(&mut index, VIP), ["a"]);
+}
+
+fn set_taint(node: &mut Node, key: &str) {
+    let taint = Taint { key: key.into(), effect: "NoSchedule".into(), ..Taint::default() };
+    node.spec = Some(NodeSpec { taints: Some(vec![taint]), ..NodeSpec::default() });
 }
 
 #[test]

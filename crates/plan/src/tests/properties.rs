@@ -270,7 +270,7 @@ impl Model {
     }
 
     fn is_eligible(&self, node: &str) -> bool {
-        let fit = self.nodes.get(node).is_some_and(|node| node.ready && !node.excluded);
+        let fit = self.nodes.get(node).is_some_and(|node| !node.excluded);
         fit && self.speakers.get(node) == Some(&true)
     }
 

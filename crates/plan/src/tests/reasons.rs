@@ -202,7 +202,8 @@ fn every_reason_has_a_code_of_its_own_and_a_text_that_names_its_details() {
         (Reason::NodeExcluded, keryx_api::names::LABEL_EXCLUDE_NODE),
         (Reason::NodeDraining, crate::ANNOTATION_DRAIN),
         (Reason::NodeNetworkUnavailable, "NetworkUnavailable"),
-        (Reason::NodeNotReady, "kubelet"),
+        (Reason::NodeTainted { taint: "example.com/going".to_owned() }, "example.com/going"),
+        (Reason::NodeShuttingDown, "shutting down"),
         (Reason::SpeakerNotReady, "keryx-speaker"),
     ];
     for (reason, detail) in &rows {

@@ -56,7 +56,7 @@ impl Speaker {
     }
 
     fn candidacy(ranked: &[NodeId]) -> Candidacy {
-        Candidacy { ranked: ranked.to_vec(), outgoing: Outgoing::Forwards, revert: false }
+        Candidacy { ranked: ranked.to_vec(), outgoing: Outgoing::Forwards, lingers: false, revert: false }
     }
 
     fn group(&mut self, ranked: &[NodeId]) {

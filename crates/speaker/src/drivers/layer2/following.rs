@@ -118,6 +118,7 @@ impl Machines {
             let candidacy = Candidacy {
                 ranked,
                 outgoing: if planned.forwards { Outgoing::Forwards } else { Outgoing::DeadEnd },
+                lingers: planned.lingers,
                 revert: false,
             };
             self.takeover.set_group(id, candidacy, now);

@@ -99,6 +99,7 @@ fn orders(number: u8, of: u8) -> Orders {
         candidates: (1..=of).map(name).collect(),
         unready: [].into(),
         forwards: true,
+        lingers: false,
     };
     let plan = Plan {
         vips: vips.into_iter().map(|vip| (vip, vip_plan.clone())).collect(),

@@ -200,6 +200,25 @@ fn rule_10_from_a_holder_that_is_no_candidate_the_group_is_taken_once_the_plan_h
 }
 
 #[test]
+fn rule_10_a_holder_that_lingers_is_left_the_group_for_ten_seconds_unless_it_drains() {
+    let lingering = Candidacy { lingers: true, ..Speaker::candidacy(&[ME]) };
+    let mut speaker = Speaker::watching(&[A, ME]);
+    speaker.machine.set_group(G, lingering.clone(), speaker.now);
+    speaker.pass(ms(9_999));
+    assert_eq!(speaker.actions(), []);
+    // A candidate again: the time begins anew.
+    speaker.group(&[A, ME]);
+    speaker.machine.set_group(G, lingering, speaker.now);
+    speaker.pass(ms(9_999));
+    assert_eq!(speaker.actions(), []);
+    let mut drained = Speaker::watching(&[ME]);
+    drained.member(A, Liveness::Draining);
+    assert_eq!(drained.moved(), Some(Cause::HolderDraining));
+    speaker.pass(ms(1));
+    assert_eq!(speaker.moved(), Some(Cause::HolderNoCandidate));
+}
+
+#[test]
 fn rule_10_a_draining_holder_answers_until_it_hears_of_the_claim() {
     let mut speaker = Speaker::holding(&[A]);
     speaker.member(ME, Liveness::Draining);
@@ -234,7 +253,7 @@ fn rule_11_whom_an_obstacle_hinders_stops_at_once_and_says_so() {
 fn rule_11_a_holder_without_endpoint_stops_at_once_and_one_with_goes_on() {
     for (outgoing, stops) in [(Outgoing::Forwards, false), (Outgoing::DeadEnd, true)] {
         let mut speaker = Speaker::holding(&[ME, A]);
-        speaker.machine.set_group(G, Candidacy { ranked: vec![A], outgoing, revert: false }, speaker.now);
+        speaker.machine.set_group(G, Candidacy { outgoing, ..Speaker::candidacy(&[A]) }, speaker.now);
         assert_eq!(speaker.actions(), if stops { stopped(2) } else { vec![] });
     }
 }
