@@ -54,7 +54,7 @@ pub enum Event {
         /// As [`Seed::addresses`](crate::Seed::addresses) has it.
         address: SocketAddr,
     },
-    /// One of several addresses of a node is not reachable, although the node is.
+    /// One of several addresses of a node is not reachable, although another one has been heard since.
     PathDown {
         /// Whose.
         node: NodeId,

@@ -81,16 +81,18 @@ impl Members {
         }
     }
 
+    /// A path is down if the node was heard on another one since. If it is silent on all, it is the node that is missed.
     fn check_paths(&mut self, node: NodeId, now: Instant) {
-        let silence_max = ms(self.timing.heartbeat_ms) * PATH_DOWN_AFTER;
+        let interval = ms(self.timing.heartbeat_ms);
         let Some(local) = self.table.local(node) else { return };
-        let several = local.paths.len() > 1;
+        let Some(latest) = local.paths.iter().filter_map(|path| path.heard).max() else { return };
         for path in local.paths.iter_mut().filter(|path| path.up) {
-            let silence = path.heard.map(|heard| now.saturating_duration_since(heard));
-            if silence.is_none_or(|silence| silence > silence_max) {
+            let Some(heard) = path.heard else { continue };
+            // Heartbeats leave on all paths at once, and arrive nearly so.
+            let heard_since = latest.saturating_duration_since(heard) >= interval + interval / 2;
+            if heard_since && now.saturating_duration_since(heard) > interval * PATH_DOWN_AFTER {
                 path.up = false;
-                let down = Event::PathDown { node, address: path.address };
-                self.events.extend(several.then_some(down));
+                self.events.push_back(Event::PathDown { node, address: path.address });
             }
         }
     }

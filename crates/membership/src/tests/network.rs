@@ -116,6 +116,20 @@ fn a_node_is_up_while_one_of_its_paths_is() {
 }
 
 #[test]
+fn a_node_that_is_silent_on_all_its_paths_is_down_and_no_path_of_it_alone() {
+    for seed in 0..20 {
+        let mut sim = Sim::joined(3, 2, seed);
+        let since = sim.now();
+        let both_paths = (0..3).flat_map(|a| (0..3).flat_map(move |b| [(a, b, 0), (a, b, 1)]));
+        sim.network.cuts.extend(both_paths);
+        sim.run_ms(1_000);
+        assert_eq!(downs(&sim, since), 6);
+        let told = sim.told_since(since, |event| matches!(event, Event::PathDown { .. }));
+        assert_eq!(told, 0, "with seed {seed}");
+    }
+}
+
+#[test]
 fn recorded_datagrams_do_not_bring_a_dead_node_back() {
     let mut sim = Sim::new(3, 1, 6);
     sim.record();

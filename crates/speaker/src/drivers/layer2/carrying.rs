@@ -84,7 +84,7 @@ impl Machines {
             }
         }
         if changed {
-            self.look_for_cuts();
+            self.look_for_cuts(now);
             self.learn(now);
             self.place_anew(now);
             self.metrics.members.set(i64::try_from(self.members.members().count()).unwrap_or(i64::MAX));
@@ -125,6 +125,9 @@ impl Machines {
                         }
                         Some(Next::Kernel(node, answered)) => {
                             self.takeover.handle_probe(ProbeResult::Kernel { node, answered }, now);
+                        }
+                        Some(Next::Segment(index, answered)) => {
+                            self.take_segment_answer(index, answered, now)
                         }
                         Some(Next::Holder(found)) => self.take_holder(found, now),
                         Some(Next::Tests(group, strangers)) => self.test_strangers(group, strangers, now),

@@ -29,7 +29,7 @@ impl Machines {
         self.tell_facts();
         self.follow_plan(&orders.plan, now);
         if links_changed {
-            self.look_for_cuts();
+            self.look_for_cuts(now);
             self.place_anew(now);
         }
         self.settle(now);
@@ -156,11 +156,6 @@ impl Machines {
         // What can be announced of a group is announced.
         let obstacle = obstacle.filter(|_| !is_placed);
         self.takeover.handle_obstacle(id, obstacle, now);
-    }
-
-    /// Finds the segments on which this node hears nobody any more.
-    pub(super) fn look_for_cuts(&mut self) {
-        self.placing.cut_off = self.paths.cut_off(&self.placing, |node| self.members.is_up(node));
     }
 
     /// Interfaces, members or both have changed: every group is looked at again.

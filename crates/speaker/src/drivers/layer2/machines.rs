@@ -13,6 +13,7 @@ use keryx_plan::NodeName;
 use tracing::warn;
 
 use super::conflicts::Conflicts;
+use super::cuts::Cuts;
 use super::paths::Paths;
 use super::placing::Placing;
 use super::questions::Questions;
@@ -55,6 +56,7 @@ pub(super) struct Machines {
     /// As last told to the members.
     pub(super) seeds: Vec<Seed>,
     pub(super) paths: Paths,
+    pub(super) cuts: Cuts,
     /// The groups of the plan.
     pub(super) groups: BTreeMap<GroupId, Group>,
     /// The group of each VIP.
@@ -118,6 +120,7 @@ impl Machines {
             placing: Placing { only: settings.only, ..Placing::default() },
             seeds: Vec::new(),
             paths: Paths::default(),
+            cuts: Cuts::default(),
             groups: BTreeMap::new(),
             group_of: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -166,6 +169,9 @@ impl Machines {
         self.tell_holds_of_returned(now);
         self.takeover.handle_timeout(now);
         self.announcer.handle_timeout(now);
+        if self.cuts.poll_timeout().is_some_and(|due| due <= now) {
+            self.look_for_cuts(now);
+        }
         self.settle(now);
     }
 
@@ -176,6 +182,7 @@ impl Machines {
             self.takeover.poll_timeout(),
             self.announcer.poll_timeout(),
             self.note_at,
+            self.cuts.poll_timeout(),
             self.returned.values().min().copied(),
         ];
         due.into_iter().flatten().min()

@@ -28,6 +28,7 @@ use crate::orders::Orders;
 mod actions;
 mod carrying;
 mod conflicts;
+mod cuts;
 mod following;
 mod gossip;
 mod holds_file;

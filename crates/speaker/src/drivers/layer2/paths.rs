@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use keryx_layer2::IfIndex;
 use keryx_membership::NodeId;
 
 use super::placing::Placing;
@@ -22,22 +23,31 @@ impl Paths {
         self.0.insert((node, address), up);
     }
 
-    /// The segments of this node on which it is cut off: no living neighbour is heard there, and at least two are not.
-    pub(super) fn cut_off(&self, placing: &Placing, is_alive: impl Fn(NodeId) -> bool) -> BTreeSet<IpNet> {
-        let is_cut_off = |segments: &BTreeSet<IpNet>| {
+    /// The interfaces on whose segments no living neighbour is heard, and at least two are heard elsewhere: those silent
+    /// ones.
+    pub(super) fn silent(
+        &self,
+        placing: &Placing,
+        is_alive: impl Fn(NodeId) -> bool,
+    ) -> BTreeMap<IfIndex, BTreeSet<NodeId>> {
+        let silent_on = |segments: BTreeSet<IpNet>| {
             let on_it = |address: &IpAddr| segments.iter().any(|segment| segment.contains(address));
             let neighbours = self.0.iter().filter(|((node, address), _)| on_it(address) && is_alive(*node));
             let (heard, silent): (Vec<_>, Vec<_>) = neighbours.partition(|(_, up)| **up);
-            heard.is_empty() && silent.len() >= SILENT_MIN
+            let silent: BTreeSet<NodeId> = silent.into_iter().map(|((node, _), _)| *node).collect();
+            (heard.is_empty() && silent.len() >= SILENT_MIN).then_some(silent)
         };
-        placing.segments_by_interface().into_iter().filter(is_cut_off).flatten().collect()
+        placing
+            .segments_by_interface()
+            .filter_map(|(index, segments)| Some((index, silent_on(segments)?)))
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use keryx_layer2::MacAddr;
     use keryx_layer2::interface::Link;
-    use keryx_layer2::{IfIndex, MacAddr};
 
     use super::*;
 
@@ -57,18 +67,17 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_cut_off_where_it_hears_no_living_neighbour_of_two() {
+    fn a_segment_is_silent_where_no_living_neighbour_of_two_is_heard() {
         let mut paths = Paths::default();
         let [two, three] = [2, 3].map(NodeId);
         paths.set(two, "192.0.2.2".parse().unwrap(), false);
-        assert!(paths.cut_off(&placing(), |_| true).is_empty(), "one alone may be cut off itself");
+        assert!(paths.silent(&placing(), |_| true).is_empty(), "one alone may be cut off itself");
         paths.set(three, "192.0.2.3".parse().unwrap(), false);
         paths.set(three, "10.0.0.3".parse().unwrap(), true);
-        // Both families of an interface share its fate.
-        let both = BTreeSet::from(["192.0.2.0/24".parse().unwrap(), "2001:db8::/64".parse().unwrap()]);
-        assert_eq!(paths.cut_off(&placing(), |_| true), both);
-        assert!(paths.cut_off(&placing(), |node| node == two).is_empty(), "the other one is dead");
+        let expected = BTreeMap::from([(IfIndex(1), BTreeSet::from([two, three]))]);
+        assert_eq!(paths.silent(&placing(), |_| true), expected);
+        assert!(paths.silent(&placing(), |node| node == two).is_empty(), "the other one is dead");
         paths.set(three, "192.0.2.3".parse().unwrap(), true);
-        assert!(paths.cut_off(&placing(), |_| true).is_empty());
+        assert!(paths.silent(&placing(), |_| true).is_empty());
     }
 }

@@ -20,8 +20,8 @@ pub(super) struct Placing {
     pub(super) internal_ips: Vec<IpAddr>,
     /// The segments on which any other speaker has a working interface.
     pub(super) segments: BTreeSet<IpNet>,
-    /// The segments on which no other speaker is heard, although they are heard elsewhere: this node is cut off there.
-    pub(super) cut_off: BTreeSet<IpNet>,
+    /// The interfaces on whose segments this node is cut off.
+    pub(super) cut_off: BTreeSet<IfIndex>,
 }
 
 /// Why this node cannot announce a VIP.
@@ -39,12 +39,13 @@ impl Placing {
     /// # Errors
     /// Why there is none.
     pub(super) fn choose(&self, vip: IpAddr) -> Result<IfIndex, Hindered> {
-        if let Some(segment) = self.cut_off.iter().find(|segment| segment.contains(&vip)) {
+        let cut_off = self.cut_off.iter().filter_map(|index| self.link(*index));
+        if let Some(link) =
+            cut_off.into_iter().find(|link| link.addresses.iter().any(|net| net.contains(&vip)))
+        {
             return Err(Hindered {
                 obstacle: Obstacle::CarrierLost,
-                why: format!(
-                    "no other speaker is heard on {segment}, where {vip} belongs, and they are heard elsewhere"
-                ),
+                why: format!("no other node is heard or answers on {}, where {vip} belongs", link.name),
             });
         }
         let internal = self.internal_ips.iter().copied().find(|ip| ip.is_ipv4() == vip.is_ipv4());
@@ -72,10 +73,10 @@ impl Placing {
     }
 
     /// The segments of each interface of this node.
-    pub(super) fn segments_by_interface(&self) -> Vec<BTreeSet<IpNet>> {
+    pub(super) fn segments_by_interface(&self) -> impl Iterator<Item = (IfIndex, BTreeSet<IpNet>)> {
         let segments =
             |link: &Link| link.addresses.iter().filter(|net| is_segment(net)).map(IpNet::trunc).collect();
-        self.links.iter().map(segments).collect()
+        self.links.iter().map(move |link| (link.index, segments(link)))
     }
 
     /// The segments of this node's interfaces that do not work.

@@ -36,6 +36,8 @@ pub(super) enum Next {
     Dead(NodeId, bool),
     /// Whether a node's kernel answers is known.
     Kernel(NodeId, bool),
+    /// Whether a neighbour's kernel answers on this interface's segment is known.
+    Segment(IfIndex, bool),
     /// Who answers for a group is known.
     Holder(Found),
     /// Strangers answered for addresses of this group; they are to be put to the test.
@@ -68,6 +70,8 @@ enum About {
     Dead(NodeId),
     /// Whether a node's kernel does.
     Kernel(NodeId),
+    /// Whether any neighbour's kernel answers on a segment.
+    Segment(IfIndex),
     /// Who answers for one of a group's VIPs.
     Holder(GroupId, IfIndex, IpAddr),
     /// Whether a stranger answers for anything.
@@ -99,6 +103,11 @@ impl Questions {
         self.open.insert(question, About::Kernel(node));
     }
 
+    /// Notes that a neighbour's kernel was asked for its own address, to find out whether this node is cut off.
+    pub(super) fn asked_on_segment(&mut self, question: QuestionId, interface: IfIndex) {
+        self.open.insert(question, About::Segment(interface));
+    }
+
     /// Notes that it was asked who answers for a group: one question for each VIP. Earlier ones about it do not count any
     /// more.
     pub(super) fn asked_holder(
@@ -107,7 +116,7 @@ impl Questions {
         questions: impl IntoIterator<Item = (QuestionId, IfIndex, IpAddr)>,
     ) {
         self.open.retain(|_, about| match about {
-            About::Dead(_) | About::Kernel(_) | About::Claim(_) => true,
+            About::Dead(_) | About::Kernel(_) | About::Segment(_) | About::Claim(_) => true,
             About::Holder(other, ..) | About::Proxy(other, _) => *other != group,
         });
         let mut holder = Holder::default();
@@ -155,6 +164,7 @@ impl Questions {
             About::Dead(node) => return Some(Next::Dead(node, answered.is_some())),
             // The interface went: that says nothing about the node.
             About::Kernel(_) if outcome == Outcome::Abandoned => return None,
+            About::Segment(interface) => return Some(Next::Segment(interface, answered.is_some())),
             About::Kernel(node) => return Some(Next::Kernel(node, answered.is_some())),
             About::Claim(stranger) => return Some(Next::Claim(stranger, answered.is_some())),
             About::Holder(group, interface, vip) => {

@@ -53,6 +53,8 @@ struct World {
     nodes: Vec<Node>,
     now: Instant,
     gossip_blocked: bool,
+    /// A firewall drops it on the segment, and lets it pass on the management network.
+    gossip_blocked_on_segment: bool,
     /// For how long two nodes announced at once, at the longest.
     overlap: Duration,
     two_since: Option<Instant>,
@@ -176,6 +178,7 @@ impl World {
             nodes,
             now,
             gossip_blocked,
+            gossip_blocked_on_segment: false,
             overlap: Duration::ZERO,
             two_since: None,
         };
@@ -344,7 +347,8 @@ impl World {
         let now = self.now;
         let (cut, number) = (self.nodes[from].unplugged, self.nodes[from].number);
         let Some(node) = self.nodes.iter_mut().find(|node| node.number == host) else { return };
-        if self.gossip_blocked || (on_segment && (cut || node.unplugged)) {
+        let blocked = self.gossip_blocked || on_segment && self.gossip_blocked_on_segment;
+        if blocked || (on_segment && (cut || node.unplugged)) {
             return;
         }
         let source =
@@ -471,6 +475,20 @@ fn blocked_gossip_moves_nothing_and_a_dead_node_is_found_without_it() {
         world.run(Duration::from_secs(1));
         world.holder();
         assert!(world.overlap < HALF_A_SECOND, "two announced for {:?}", world.overlap);
+    });
+}
+
+#[test]
+fn gossip_that_is_blocked_on_the_segment_alone_moves_nothing_and_hides_no_cut() {
+    tell(3, false, |world| {
+        let holder = world.holder();
+        world.gossip_blocked_on_segment = true;
+        world.run(Duration::from_secs(10));
+        assert_eq!(world.holder(), holder);
+        world.nodes[holder].unplugged = true;
+        world.run(Duration::from_millis(1_200));
+        assert_ne!(world.holder(), holder, "it still believes to be heard");
+        assert_eq!(world.overlap, Duration::ZERO);
     });
 }
 
