@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use keryx_api::ledger::OwnerKind;
+use serde::{Deserialize, Serialize};
 
 /// Name of a Node, as in `spec.nodeName` of a Pod and `nodeName` of an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeName(Arc<str>);
 
 impl NodeName {
@@ -29,7 +30,7 @@ impl fmt::Display for NodeName {
 }
 
 /// Namespace and name of a namespaced object. Prints as `namespace/name`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectName {
     /// Namespace.
     pub namespace: Arc<str>,
@@ -59,7 +60,7 @@ impl fmt::Display for ObjectName {
 }
 
 /// Who holds an address. Prints as `Gateway namespace/name` or `Service namespace/name`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// Gateway or Service.
     pub kind: OwnerKind,
@@ -74,7 +75,7 @@ impl fmt::Display for Owner {
 }
 
 /// Key of one owner of addresses.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum OwnerKey {
     /// A Gateway, by the name of its exposure ConfigMap. That name, and not the Gateway's, because the exposure of a
     /// Gateway that was deleted can stand for a moment beside that of its successor of the same name.
@@ -94,7 +95,7 @@ impl fmt::Display for OwnerKey {
 
 /// Key of a group, VIPs that one node announces together: the key of that owner in it which has the best right. So it
 /// is the same on every node, and stays for as long as that owner does and none with a better right joins.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct GroupKey(pub OwnerKey);
 
 impl fmt::Display for GroupKey {

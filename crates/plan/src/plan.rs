@@ -5,24 +5,52 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use keryx_api::Protocol;
+use serde::{Deserialize, Serialize};
 
 use crate::{GroupKey, NodeName, Owner, OwnerKey, Reason};
 
-/// What one speaker should do now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What one speaker should do now. Can be written down and read again, without what is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Every address of ours, announced by this node or not.
     pub vips: BTreeMap<IpAddr, VipPlan>,
     /// The groups of these addresses: who may hold them.
+    #[serde(with = "as_pairs")]
     pub groups: BTreeMap<GroupKey, GroupPlan>,
     /// What the guard must know about the same addresses.
     pub guard: GuardInput,
     /// Addresses that somebody has in a status or exposure and that are not announced for that owner by any node.
+    #[serde(skip)]
     pub refused: BTreeMap<(OwnerKey, IpAddr), Refusal>,
 }
 
+/// A map whose keys are no text, in forms that know no other keys.
+mod as_pairs {
+    use serde::de::Deserializer;
+    use serde::{Serializer, de};
+
+    use super::{BTreeMap, Deserialize, Serialize};
+
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        let pairs: Vec<(K, V)> = de::Deserialize::deserialize(deserializer)?;
+        Ok(pairs.into_iter().collect())
+    }
+}
+
 /// What to do with one address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VipPlan {
     /// Who holds the address: one owner, or all that share it, the one with the best right first. Never empty.
     pub owners: Arc<[Owner]>,
@@ -41,7 +69,7 @@ pub struct VipPlan {
 pub const CANDIDATES_MAX: usize = 8;
 
 /// Who may hold one group. A group without an address that any node could announce has no entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupPlan {
     /// [`rendezvous::group_id`](crate::rendezvous::group_id) of the group's key.
     pub id: u64,
@@ -61,7 +89,7 @@ pub struct GroupPlan {
 }
 
 /// What one node does with one address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decision {
     /// Answer for it.
     Announce,
@@ -80,7 +108,7 @@ pub struct Refusal {
 
 /// What the guard tells apart: a port that a Service serves or will serve, so that packets not translated yet are
 /// dropped, and any other port of a VIP, which is refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuardInput {
     /// Every address of ours, with the ports that its owners claim: all ports of an exposure, whether a clone or the
     /// anchor serves them, and the ports of a plain Service.

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{NodeName, Owner};
 
 /// Cause of a `Skip`. Its text is written for users, its [`Reason::code`] for metrics, conditions and events.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Reason {
     /// The address stands in only one of the two places of the Service's status that must name it.
     #[error(
@@ -136,7 +138,7 @@ impl Reason {
 }
 
 /// One of the two places in a Service's status that must both name an address of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StatusPart {
     /// `status.loadBalancer.ingress`.
     Ingress,

@@ -14,10 +14,12 @@ mod args;
 mod clock;
 pub mod drivers;
 mod events;
+mod files;
 mod live;
 mod metrics;
 mod orders;
 mod runtime;
+mod snapshot;
 
 pub use args::Args;
 pub use metrics::{Metrics, ReasonLabels};

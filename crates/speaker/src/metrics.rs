@@ -34,6 +34,8 @@ pub struct Metrics {
     pub arp: Frames,
     /// What was seen and sent of neighbor discovery.
     pub ndp: Frames,
+    /// 1 while the plan is the one that the speaker before this one left, since the API server cannot be reached.
+    pub plan_is_stale: Gauge,
     /// Other speakers that are heard.
     pub members: Gauge,
     /// Groups that this node took over, by cause.
@@ -107,6 +109,11 @@ impl Metrics {
         );
         metrics.arp.register(&mut registry, "arp");
         metrics.ndp.register(&mut registry, "ndp");
+        registry.register(
+            "plan_is_stale",
+            "1 while the plan is that of an earlier speaker here, since the API server cannot be reached",
+            metrics.plan_is_stale.clone(),
+        );
         registry.register("members", "Other speakers that are heard", metrics.members.clone());
         registry.register(
             "moves",

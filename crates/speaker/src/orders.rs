@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use keryx_plan::{NodeName, Plan};
+use serde::{Deserialize, Serialize};
 
 /// The plan and what a driver needs beside it. Published whole: only the latest state counts, so a slow driver can
 /// neither hold up the others nor pile up work.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orders {
     /// What to announce and to guard.
     pub plan: Arc<Plan>,

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Service};
@@ -27,11 +29,14 @@ use crate::events::Events;
 use crate::live;
 use crate::metrics::{Metrics, ReasonLabels};
 use crate::orders::Orders;
+use crate::snapshot;
 
 /// Seconds that a watch may be silent before it is opened anew: a dead connection must not blind a speaker for long.
 const WATCH_TIMEOUT_SECS: u32 = 30;
 /// Changes taken in before the plan is computed again, so that a burst costs one computation.
 const BATCH_MAX: usize = 1024;
+/// How long a start waits for the API server before it goes on from the last plan on this node.
+const SNAPSHOT_AFTER: Duration = Duration::from_secs(3);
 /// Reports of layer 2 that wait to be told; further ones are lost.
 const REPORTS_MAX: usize = 1024;
 /// Questions to layer 2 that wait.
@@ -62,6 +67,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (reports, reports_seen) = mpsc::channel(REPORTS_MAX);
     let channels = drivers::layer2::Channels { orders: announce_seen, requests: requests_seen, reports };
     let layer2 = drivers::layer2::start(channels, layer2_settings(&args), metrics.clone(), stop.clone())?;
+    let plan_file = args.state.join("plan.json");
+    tokio::spawn(snapshot::keep(orders_seen.clone(), plan_file.clone()));
     tokio::spawn(drivers::gate::run(orders_seen.clone(), guarded_seen, announce, ready.clone()));
     let guard_stop = CancellationToken::new();
     let guard = tokio::spawn(guard(orders_seen, guarded, metrics.clone(), guard_stop.clone()));
@@ -78,7 +85,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     info!(node = args.node_name, "speaker started");
     tokio::select! {
         outcome = served => outcome?,
-        () = core.run(inputs, reports_seen) => {}
+        () = core.run(inputs, reports_seen, plan_file) => {}
         () = stop.cancelled() => info!("stopping"),
     }
     stop.cancel();
@@ -167,10 +174,21 @@ impl Core {
         }
     }
 
-    async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut reports: mpsc::Receiver<Report>) {
+    async fn run(
+        mut self,
+        mut inputs: mpsc::Receiver<Input>,
+        mut reports: mpsc::Receiver<Report>,
+        plan_file: PathBuf,
+    ) {
         let mut batch = Vec::new();
+        let mut patience = std::pin::pin!(tokio::time::sleep(SNAPSHOT_AFTER));
+        let mut waits = true;
         loop {
             tokio::select! {
+                () = &mut patience, if waits => {
+                    waits = false;
+                    self.go_on_from(&plan_file);
+                }
                 Some(report) = reports.recv() => self.events.tell(&report, &self.index, clock::now()),
                 count = inputs.recv_many(&mut batch, BATCH_MAX) => {
                     if count == 0 {
@@ -182,6 +200,27 @@ impl Core {
                     }
                 }
             }
+        }
+    }
+
+    /// Goes on from the plan that the speaker before this one left, if there is none yet.
+    fn go_on_from(&self, plan_file: &Path) {
+        if self.planned {
+            return;
+        }
+        let waiting_for: Vec<&str> = self.unsynced.iter().copied().collect();
+        let waiting_for = waiting_for.join(", ");
+        match snapshot::read(plan_file) {
+            Some(orders) => {
+                let vips = orders.plan.vips.len();
+                warn!(
+                    waiting_for,
+                    vips, "the API server cannot be reached; going on from the last plan on this node"
+                );
+                self.metrics.plan_is_stale.set(1);
+                self.orders.send_replace(orders);
+            }
+            None => warn!(waiting_for, "the API server cannot be reached; announcing nothing until it can"),
         }
     }
 
@@ -287,6 +326,7 @@ impl Core {
     fn publish(&mut self) {
         let changes = self.index.update(&self.me);
         let first = !std::mem::replace(&mut self.planned, true);
+        self.metrics.plan_is_stale.set(0);
         let nodes_changed = std::mem::take(&mut self.nodes_changed);
         if !first && changes.is_empty() && !nodes_changed {
             return;

@@ -10,6 +10,8 @@ use std::{fs, io};
 
 use keryx_membership::{GroupId, Term};
 
+use crate::files;
+
 /// What the file says. Lines that cannot be read are passed over, and without a file nothing was held.
 pub(super) fn read(path: &Path) -> BTreeMap<GroupId, Term> {
     let text = fs::read_to_string(path).unwrap_or_default();
@@ -31,9 +33,7 @@ pub(super) fn write(path: &Path, held: &BTreeMap<GroupId, Term>) -> io::Result<(
         // Writing to a string does not fail.
         let _infallible = writeln!(text, "{group} {}", term.0);
     }
-    let next = path.with_extension("next");
-    fs::write(&next, text)?;
-    fs::rename(&next, path)
+    files::replace(path, text.as_bytes())
 }
 
 #[cfg(test)]
