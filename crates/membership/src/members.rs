@@ -79,6 +79,8 @@ pub struct Members {
     next_exchange: Instant,
     /// Ends the wait for the sync; `None` once it has ended.
     sync_by: Option<Instant>,
+    /// What came in before [`Members::resync`] is being handed over.
+    catching_up: bool,
     /// A stall before this was noticed.
     excused: Instant,
     left: bool,
@@ -122,6 +124,7 @@ impl Members {
             next_search: now,
             next_exchange: now,
             sync_by: Some(now + ms(config.timing.sync_limit_ms)),
+            catching_up: false,
             excused: now,
             left: false,
             outbox: VecDeque::new(),
@@ -159,10 +162,18 @@ impl Members {
         self.events.extend(groups.map(|group| Event::Released { node, group: *group }));
     }
 
+    /// This node was kept from running: from now on it tells the others that it does not know what they know. Hand over then
+    /// what came in meanwhile, and call [`resync`](Self::resync).
+    pub fn begin_resync(&mut self, now: Instant) {
+        self.sync_by = Some(now + ms(self.timing.sync_limit_ms));
+        self.catching_up = true;
+    }
+
     /// Learns anew what the others know, as at the start: [`Event::Synced`] comes again. For a node that was kept from
     /// running, since others may have taken over from it meanwhile. Hand over first what came in before this, or it
     /// passes for news.
     pub fn resync(&mut self, now: Instant) {
+        self.catching_up = false;
         self.sync_by = Some(now + ms(self.timing.sync_limit_ms));
         let hello = self.heartbeat(true);
         for node in self.table.up().iter().copied().take(RESYNC_ASKED).collect::<Vec<_>>() {
@@ -309,6 +320,13 @@ impl Members {
         groups.into_iter().flatten().map(|(group, term)| (*group, *term))
     }
 
+    /// True if the node, by its last heartbeat, is synced and knows just what this one knows. As long as that is not so, it
+    /// may leave out what it holds, or have given up what it is known to hold.
+    #[must_use]
+    pub fn agrees(&self, node: NodeId) -> bool {
+        self.table.get(node).is_some_and(|entry| entry.agrees)
+    }
+
     /// At least one other node is alive.
     #[must_use]
     pub fn joined(&self) -> bool {
@@ -335,6 +353,7 @@ impl Members {
             if !was_up && entry.is_up() {
                 entry.up_since = Some(now);
             }
+            entry.agrees &= entry.is_up();
             result
         });
         let is_up = self.is_up(node);

@@ -60,11 +60,12 @@ impl Members {
     /// A heartbeat of `node` came with the digest of its table.
     pub(super) fn compare_digest(&mut self, node: NodeId, digest: u64, node_synced: bool, now: Instant) {
         let same = digest == self.table.digest();
-        if same && node_synced {
+        if same && node_synced && !self.catching_up {
             self.end_sync();
         }
         let wait = self.are_many() && now < self.next_exchange;
         let Some(local) = self.table.local(node) else { return };
+        *local.agrees = same && node_synced;
         if same || wait || local.next_exchange.is_some_and(|next| now < next) {
             return;
         }

@@ -36,6 +36,8 @@ pub(crate) struct Entry {
     pub(crate) paths: Vec<Path>,
     /// When a datagram last came from the node itself.
     pub(crate) heard: Option<Instant>,
+    /// By its last heartbeat it is synced, and its table is the same as this node's.
+    pub(crate) agrees: bool,
     /// When it last came up.
     pub(crate) up_since: Option<Instant>,
     /// No comparison of tables with it before this.
@@ -184,6 +186,7 @@ impl Table {
         Some(Local {
             paths: &mut entry.paths,
             heard: &mut entry.heard,
+            agrees: &mut entry.agrees,
             next_exchange: &mut entry.next_exchange,
             next_challenge: &mut entry.next_challenge,
             held_back: &mut entry.held_back,
@@ -228,6 +231,7 @@ impl Table {
 pub(crate) struct Local<'a> {
     pub(crate) paths: &'a mut Vec<Path>,
     pub(crate) heard: &'a mut Option<Instant>,
+    pub(crate) agrees: &'a mut bool,
     pub(crate) next_exchange: &'a mut Option<Instant>,
     pub(crate) next_challenge: &'a mut Option<Instant>,
     pub(crate) held_back: &'a mut Option<(SocketAddr, Vec<u8>)>,

@@ -5,17 +5,27 @@ use std::time::{Duration, Instant};
 use keryx_membership::{Liveness, NodeId, ProbeResult, Term, members};
 use tracing::{debug, info, warn};
 
-use super::machines::Machines;
+use super::machines::{Machines, Return};
 use super::questions::{Next, Stranger};
 
 /// From the return of a member until the takeover machine is told all that it holds. By then the members have compared
 /// what they know, so that nothing is told which it has given up meanwhile.
 const TELL_AFTER: Duration = Duration::from_millis(200);
+/// The same if they do not agree yet. The takeover machine waits for a second.
+const TELL_LIMIT: Duration = Duration::from_millis(800);
+/// From one look whether they do to the next.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Machines {
     /// Tells what members hold that have returned: those holds that did not change meanwhile make no event.
     pub(super) fn tell_holds_of_returned(&mut self, now: Instant) {
-        for (node, _) in self.returned.extract_if(.., |_, due| *due <= now).collect::<Vec<_>>() {
+        for (node, returned) in &mut self.returned {
+            if returned.due <= now && returned.limit > now && !self.members.agrees(*node) {
+                returned.due = now + LOOK_AGAIN;
+            }
+        }
+        let due: Vec<_> = self.returned.extract_if(.., |_, returned| returned.due <= now).collect();
+        for (node, _) in due {
             for (group, term) in self.members.holds(node).collect::<Vec<_>>() {
                 self.takeover.handle_hold(node, group, term, now);
             }
@@ -43,7 +53,7 @@ impl Machines {
             match event {
                 members::Event::Up(node) => {
                     changed = true;
-                    self.returned.insert(node, now + TELL_AFTER);
+                    self.returned.insert(node, Return { due: now + TELL_AFTER, limit: now + TELL_LIMIT });
                     self.say_liveness(node, now);
                 }
                 members::Event::Facts(node) => {

@@ -70,7 +70,7 @@ pub(super) struct Machines {
     /// Members that said that they restart, and nothing since.
     pub(super) restarting: BTreeSet<NodeId>,
     /// Members that came back, and when to tell the takeover machine all that they hold.
-    pub(super) returned: BTreeMap<NodeId, Instant>,
+    pub(super) returned: BTreeMap<NodeId, Return>,
     /// When the latest change of `held` is to be noted.
     note_at: Option<Instant>,
     /// There was a stall, and nobody was asked yet.
@@ -80,6 +80,15 @@ pub(super) struct Machines {
     /// What of the counters stands in the metrics already.
     pub(super) counted: Counters,
     pub(super) metrics: Metrics,
+}
+
+/// A member that came back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Return {
+    /// When to look whether it and this node agree.
+    pub(super) due: Instant,
+    /// When not to wait for that any longer.
+    pub(super) limit: Instant,
 }
 
 /// One group of the plan, as far as announcing is concerned.
@@ -183,7 +192,7 @@ impl Machines {
             self.announcer.poll_timeout(),
             self.note_at,
             self.cuts.poll_timeout(),
-            self.returned.values().min().copied(),
+            self.returned.values().map(|returned| returned.due).min(),
         ];
         due.into_iter().flatten().min()
     }
@@ -201,6 +210,7 @@ impl Machines {
         self.metrics.stalls.inc();
         self.takeover.handle_stall(lost, now);
         self.act(now);
+        self.members.begin_resync(now);
         self.resync_wanted = true;
     }
 

@@ -55,6 +55,10 @@ struct World {
     gossip_blocked: bool,
     /// A firewall drops it on the segment, and lets it pass on the management network.
     gossip_blocked_on_segment: bool,
+    /// So many of 100 datagrams are lost.
+    loss: u64,
+    /// State of the chance by which they are.
+    chance: u64,
     /// For how long two nodes announced at once, at the longest.
     overlap: Duration,
     two_since: Option<Instant>,
@@ -179,6 +183,8 @@ impl World {
             now,
             gossip_blocked,
             gossip_blocked_on_segment: false,
+            loss: 0,
+            chance: seed,
             overlap: Duration::ZERO,
             two_since: None,
         };
@@ -347,6 +353,13 @@ impl World {
         let now = self.now;
         let (cut, number) = (self.nodes[from].unplugged, self.nodes[from].number);
         let Some(node) = self.nodes.iter_mut().find(|node| node.number == host) else { return };
+        // xorshift64 (Marsaglia 2003).
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        if self.chance % 100 < self.loss {
+            return;
+        }
         let blocked = self.gossip_blocked || on_segment && self.gossip_blocked_on_segment;
         if blocked || (on_segment && (cut || node.unplugged)) {
             return;
@@ -394,6 +407,27 @@ fn a_frozen_speaker_that_goes_on_stays_silent() {
         assert_ne!(world.holder(), holder);
         assert_eq!(world.overlap, Duration::ZERO);
     });
+}
+
+#[test]
+fn a_speaker_that_was_frozen_shortly_leaves_its_group_to_whoever_took_it() {
+    for frozen_ms in (500..1_500).step_by(100) {
+        tell(3, false, |world| {
+            let holder = world.holder();
+            world.nodes[holder].frozen = true;
+            world.run(Duration::from_millis(frozen_ms));
+            let after = |world: &World| world.announcers().into_iter().find(|place| *place != holder);
+            let successor = after(world);
+            // What was learned meanwhile takes its time to get through.
+            world.loss = 20;
+            world.thaw(holder);
+            world.run(Duration::from_secs(1));
+            world.loss = 0;
+            world.run(Duration::from_secs(3));
+            assert_eq!(Some(world.holder()), successor, "after {frozen_ms} ms");
+            assert_eq!(world.overlap, Duration::ZERO, "after {frozen_ms} ms");
+        });
+    }
 }
 
 #[test]
