@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("layer2::a_frozen_speaker_that_goes_on_never_answers_beside_its_successor", frozen),
     ("layer2::a_drained_node_hands_over_while_it_still_answers", drained),
     ("layer2::a_rolling_update_of_all_speakers_changes_no_announcer", rolled),
+    ("layer2::speakers_that_start_without_the_api_server_go_on_from_their_last_plan", started_without_api),
     ("layer2::with_gossip_blocked_there_is_one_announcer_of_old_and_of_new_vips", gossip_blocked),
     ("layer2::failover_needs_no_api_server", without_api),
     ("layer2::events_say_which_node_announces_and_why_that_changed", events),
@@ -251,6 +252,47 @@ fn gossip_blocked(keryx: &Keryx) -> Result<()> {
     drop(blocked);
     old.one_again(Duration::from_secs(3))?;
     new.one_again(Duration::from_secs(1))
+}
+
+/// Comes after the rolling update: the kubelet restarts a container at once only the first time.
+fn started_without_api(keryx: &Keryx) -> Result<()> {
+    let served = Served::new(keryx, "layer2-snapshot")?;
+    let nodes = keryx.lab.nodes();
+    // The plan is noted at most every five seconds.
+    wait::until("the plan on every node", || {
+        let address = served.address.to_string();
+        let noted = nodes.iter().map(|node| keryx.speaker_file(node, "plan.json"));
+        let noted = noted.collect::<Result<Vec<_>>>()?;
+        Ok(noted.iter().all(|plan| plan.contains(&address)).then_some(()))
+    })?;
+    for node in &nodes {
+        node.cut_management()?;
+    }
+    let outcome = (|| {
+        for node in &nodes {
+            keryx.signal_speaker(node, Signal::SIGKILL)?;
+        }
+        for node in &nodes {
+            wait::until("a speaker that says that its plan is stale", || {
+                // It does not listen yet.
+                let stale = keryx.speaker_metric(node, "keryx_speaker_plan_is_stale ").unwrap_or_default();
+                Ok((stale == 1.0).then_some(()))
+            })?;
+        }
+        served.holder()?;
+        keryx.client().udp(served.address, PORT).map(drop)
+    })();
+    for node in &nodes {
+        node.restore_management()?;
+    }
+    outcome?;
+    for node in &nodes {
+        wait::until("a plan of its own", || {
+            Ok((keryx.speaker_metric(node, "keryx_speaker_plan_is_stale ")? == 0.0).then_some(()))
+        })?;
+    }
+    keryx.wait_speakers()?;
+    served.one_again(Duration::from_secs(1))
 }
 
 fn without_api(keryx: &Keryx) -> Result<()> {

@@ -38,6 +38,16 @@ impl Keryx {
         })
     }
 
+    /// A file in the folder of the speaker on a node; empty if there is none.
+    ///
+    /// # Errors
+    /// There is no speaker.
+    pub fn speaker_file(&self, node: &Host, name: &str) -> Result<String> {
+        let pid = speaker(node)?.with_context(|| format!("no speaker runs on {}", node.name()))?;
+        let path = format!("/proc/{pid}/root/run/keryx/{name}");
+        Ok(fs::read_to_string(path).unwrap_or_default())
+    }
+
     /// A metric of the speaker on a node; 0 if it does not tell it.
     ///
     /// # Errors

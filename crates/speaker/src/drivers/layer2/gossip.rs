@@ -47,6 +47,9 @@ impl KeySource {
 /// Sends and receives datagrams of the gossip.
 pub(super) struct Gossip {
     socket: Rc<UdpSocket>,
+    /// The same socket, read without asking the runtime whether it is readable: when the process was stopped and goes on,
+    /// timers fire before the runtime has looked at sockets, and what came in meanwhile must be known first of all.
+    unasked: std::net::UdpSocket,
     is_v6: bool,
     waits: JoinHandle<()>,
     source: KeySource,
@@ -61,14 +64,15 @@ impl Gossip {
     /// The port is taken, or there is no key.
     pub(super) fn open(source: KeySource, readable: mpsc::Sender<()>) -> anyhow::Result<Self> {
         let keys = source.read().context("failed to read the key of the speakers' gossip")?;
-        let (socket, is_v6) = bind().with_context(|| {
+        let (unasked, is_v6) = bind().with_context(|| {
             format!("failed to listen on UDP port {PORT}, where the speakers of a cluster talk to each other")
         })?;
-        let socket = Rc::new(socket);
+        let socket = unasked.try_clone().and_then(UdpSocket::from_std);
+        let socket = Rc::new(socket.context("failed to read from the gossip's socket")?);
         let waits = tokio::task::spawn_local(wait(Rc::clone(&socket), readable));
         // One octet more tells a datagram that is too long from one that fits.
         let buffer = vec![0; DATAGRAM_MAX_LEN + 1].into();
-        Ok(Self { socket, is_v6, waits, source, keys, buffer })
+        Ok(Self { socket, unasked, is_v6, waits, source, keys, buffer })
     }
 
     /// The keys as last read.
@@ -98,11 +102,15 @@ impl Gossip {
     pub(super) fn read(&mut self, limit: usize, mut take: impl FnMut(SocketAddr, &[u8])) {
         for _ in 0..limit {
             // The port of a speaker that is gone makes an error of its own; it says nothing about this socket.
-            match self.socket.try_recv_from(&mut self.buffer) {
+            match self.unasked.recv_from(&mut self.buffer) {
                 Ok((length, from)) => take(canonical(from), &self.buffer[..length]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) => {}
             }
+        }
+        // This tells the runtime that all was read; or, rarely, reads what came just now.
+        if let Ok((length, from)) = self.socket.try_recv_from(&mut self.buffer) {
+            take(canonical(from), &self.buffer[..length]);
         }
     }
 
@@ -122,12 +130,12 @@ impl Drop for Gossip {
     }
 }
 
-/// Both families on one socket; IPv4 alone where the node has no IPv6.
-fn bind() -> io::Result<(UdpSocket, bool)> {
+/// Both families on one socket that does not block; IPv4 alone where the node has no IPv6.
+fn bind() -> io::Result<(std::net::UdpSocket, bool)> {
     let open = |ip: IpAddr| {
         let socket = std::net::UdpSocket::bind((ip, PORT))?;
         socket.set_nonblocking(true)?;
-        UdpSocket::from_std(socket)
+        Ok::<_, io::Error>(socket)
     };
     match open(Ipv6Addr::UNSPECIFIED.into()) {
         Ok(socket) => Ok((socket, true)),
