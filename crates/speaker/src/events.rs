@@ -40,7 +40,6 @@ impl Events {
         let vips = match report {
             Report::Announced { vips, .. } => &**vips,
             Report::Conflict(conflict) => std::slice::from_ref(&conflict.vip),
-            Report::Conflicts(_) => return,
         };
         let owners = vips.iter().flat_map(|vip| index.owners_of(vip));
         let told: BTreeSet<_> = owners
@@ -48,23 +47,21 @@ impl Events {
             .take_while(|_| self.allowance.take(now))
             .collect();
         for (kind, name, uid) in told {
-            if let Some(event) = event(&self.me, report) {
-                self.publisher.publish(reference(kind, &name.namespace, &name.name, uid), event);
-            }
+            let about = reference(kind, &name.namespace, &name.name, uid);
+            self.publisher.publish(about, event(&self.me, report));
         }
     }
 }
 
-fn event(me: &NodeName, report: &Report) -> Option<Event> {
+fn event(me: &NodeName, report: &Report) -> Event {
     let (type_, reason, note) = match report {
         Report::Announced { vips, interfaces, from, cause } => {
             (EventType::Normal, "Announced", announced(me, vips, interfaces, from.as_deref(), *cause))
         }
         Report::Conflict(conflict) => (EventType::Warning, "AddressConflict", conflicting(me, conflict)),
-        Report::Conflicts(_) => return None,
     };
     let (reason, action) = (reason.to_owned(), "Announce".to_owned());
-    Some(Event { type_, reason, note: Some(note), action, secondary: None })
+    Event { type_, reason, note: Some(note), action, secondary: None }
 }
 
 fn announced(

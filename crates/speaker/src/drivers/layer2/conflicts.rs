@@ -19,29 +19,22 @@ pub(super) struct Conflicts {
     by_vip: BTreeMap<IpAddr, (IfIndex, MacAddr)>,
     /// Stations that answer for anything, so that each is said once.
     proxies: BTreeSet<(IfIndex, MacAddr)>,
-    changed: bool,
 }
 
 impl Conflicts {
     /// A station uses the VIP. True if that is new.
     pub(super) fn begin(&mut self, Stranger { vip, interface, mac }: Stranger) -> bool {
-        let is_new = self.by_vip.insert(vip, (interface, mac)) != Some((interface, mac));
-        self.changed |= is_new;
-        is_new
+        self.by_vip.insert(vip, (interface, mac)) != Some((interface, mac))
     }
 
     /// Nobody but members uses the VIP, as far as is known. The station that did, if one did.
     pub(super) fn end(&mut self, vip: IpAddr) -> Option<MacAddr> {
-        let (_, mac) = self.by_vip.remove(&vip)?;
-        self.changed = true;
-        Some(mac)
+        self.by_vip.remove(&vip).map(|(_, mac)| mac)
     }
 
     /// Ends what does not matter here any more.
     pub(super) fn retain(&mut self, matters: impl Fn(IpAddr) -> bool) {
-        let before = self.by_vip.len();
         self.by_vip.retain(|vip, _| matters(*vip));
-        self.changed |= self.by_vip.len() != before;
     }
 
     /// A station answers for anything. True the first time.
@@ -53,18 +46,8 @@ impl Conflicts {
         self.by_vip.get(&vip).map(|(_, mac)| *mac)
     }
 
-    /// All of them, with the VIP, the interface and the station.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (IpAddr, IfIndex, MacAddr)> {
-        self.by_vip.iter().map(|(vip, (interface, mac))| (*vip, *interface, *mac))
-    }
-
     pub(super) fn len(&self) -> usize {
         self.by_vip.len()
-    }
-
-    /// True once after a change.
-    pub(super) fn take_changed(&mut self) -> bool {
-        std::mem::take(&mut self.changed)
     }
 }
 

@@ -26,8 +26,6 @@ pub enum Report {
     },
     /// A station that is no member uses a VIP.
     Conflict(Conflict),
-    /// What is in conflict has changed: all that is.
-    Conflicts(Box<[Conflict]>),
 }
 
 /// A VIP that a station uses which is no member.
@@ -55,10 +53,6 @@ pub enum Request {
 impl Machines {
     /// What has happened since it was last asked for.
     pub(super) fn take_reports(&mut self) -> Vec<Report> {
-        if self.conflicts.take_changed() {
-            let all = self.conflicts.iter().map(|(vip, index, mac)| self.conflict(vip, index, mac)).collect();
-            self.reports.push(Report::Conflicts(all));
-        }
         std::mem::take(&mut self.reports)
     }
 
