@@ -10,8 +10,26 @@ use crate::{GroupId, Term};
 /// Groups that one node can hold. Bounds what a node that lies can make others store.
 pub(crate) const GROUPS_MAX: usize = 65_536;
 
-/// A hold that began, changed its term, or ended (`None`).
-pub(crate) type Change = (GroupId, Option<Term>);
+/// What a node says of a group when that changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// It holds it, with this term.
+    Held(Term),
+    /// It does not hold it any more, and the highest term that it knows of is this one; 0 if that is not known.
+    Released(Term),
+}
+
+impl Word {
+    fn term_of_hold(self) -> Option<Term> {
+        match self {
+            Self::Held(term) => Some(term),
+            Self::Released(_) => None,
+        }
+    }
+}
+
+/// A hold that began, changed its term, or ended.
+pub(crate) type Change = (GroupId, Word);
 
 /// What one node holds. Two copies with the same version and digest are the same set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,12 +65,13 @@ impl Holds {
     }
 
     /// The owner's side. False if that is so already, or if there are [`GROUPS_MAX`].
-    pub(crate) fn change(&mut self, (group, term): Change) -> bool {
+    pub(crate) fn change(&mut self, (group, word): Change) -> bool {
+        let term = word.term_of_hold();
         let full = self.groups.len() >= GROUPS_MAX && !self.groups.contains_key(&group);
         if self.groups.get(&group).copied() == term || (full && term.is_some()) {
             return false;
         }
-        self.set((group, term));
+        self.set((group, word));
         // At the end of its range the digest alone tells copies apart, which costs a pull per change.
         self.version = self.version.saturating_add(1);
         true
@@ -80,12 +99,12 @@ impl Holds {
         (chunk, rest.next().is_none())
     }
 
-    fn set(&mut self, (group, term): Change) {
-        let old = match term {
-            Some(term) => self.groups.insert(group, term),
-            None => self.groups.remove(&group),
+    fn set(&mut self, (group, word): Change) {
+        let old = match word {
+            Word::Held(term) => self.groups.insert(group, term),
+            Word::Released(_) => self.groups.remove(&group),
         };
-        for term in [old, term].into_iter().flatten() {
+        for term in [old, word.term_of_hold()].into_iter().flatten() {
             self.digest ^= hash(group, term);
         }
     }
@@ -93,9 +112,10 @@ impl Holds {
 
 /// What has to change to come from `old` to `new`, in the order of groups.
 pub(crate) fn difference(old: &BTreeMap<GroupId, Term>, new: &BTreeMap<GroupId, Term>) -> Vec<Change> {
-    let ended = old.keys().filter(|group| !new.contains_key(group)).map(|group| (*group, None));
+    let ended = old.keys().filter(|group| !new.contains_key(group));
+    let ended = ended.map(|group| (*group, Word::Released(Term(0))));
     let begun = new.iter().filter(|(group, term)| old.get(group) != Some(term));
-    ended.chain(begun.map(|(group, term)| (*group, Some(*term)))).collect()
+    ended.chain(begun.map(|(group, term)| (*group, Word::Held(*term)))).collect()
 }
 
 fn hash(group: GroupId, term: Term) -> u64 {
@@ -109,14 +129,17 @@ mod tests {
     use super::*;
 
     fn changes() -> impl Strategy<Value = Vec<Change>> {
-        let change = (0_u64..40, prop::option::of(0_u32..4));
-        prop::collection::vec(change.prop_map(|(group, term)| (GroupId(group), term.map(Term))), 0..120)
+        let change = (0_u64..40, any::<bool>(), 0_u32..4).prop_map(|(group, held, term)| {
+            let word = if held { Word::Held(Term(term)) } else { Word::Released(Term(term)) };
+            (GroupId(group), word)
+        });
+        prop::collection::vec(change, 0..120)
     }
 
     #[test]
     fn a_run_out_of_order_changes_nothing() {
         let mut copy = Holds::default();
-        let change = [(GroupId(1), Some(Term(1)))];
+        let change = [(GroupId(1), Word::Held(Term(1)))];
         assert_eq!(copy.follow(1, &change), Err(Gap));
         assert_eq!(copy.follow(0, &change), Ok(true));
         assert_eq!(copy.follow(0, &change), Ok(false), "again");
@@ -126,10 +149,10 @@ mod tests {
     #[test]
     fn what_is_so_already_is_no_change() {
         let mut holds = Holds::default();
-        assert!(holds.change((GroupId(1), Some(Term(1)))));
-        assert!(!holds.change((GroupId(1), Some(Term(1)))));
-        assert!(!holds.change((GroupId(2), None)));
-        assert!(holds.change((GroupId(1), Some(Term(2)))));
+        assert!(holds.change((GroupId(1), Word::Held(Term(1)))));
+        assert!(!holds.change((GroupId(1), Word::Held(Term(1)))));
+        assert!(!holds.change((GroupId(2), Word::Released(Term(1)))));
+        assert!(holds.change((GroupId(1), Word::Held(Term(2)))));
         assert_eq!(holds.version(), 2);
     }
 

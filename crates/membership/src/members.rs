@@ -40,7 +40,7 @@ use self::exchange::Pull;
 use self::table::{Entry, Path, Table};
 use self::watch::{Inquiry, Watch};
 use crate::facts::{Facts, FactsError};
-use crate::holds::{Change, Holds};
+use crate::holds::{Change, Holds, Word};
 use crate::random::Random;
 use crate::seal::{Keys, Seal};
 use crate::wire::Message;
@@ -159,7 +159,7 @@ impl Members {
         self.rumours.remove(&node);
         self.events.extend(entry.is_up().then_some(Event::Down(node)));
         let groups = entry.holds.groups().keys();
-        self.events.extend(groups.map(|group| Event::Released { node, group: *group }));
+        self.events.extend(groups.map(|group| Event::Released { node, group: *group, term: Term(0) }));
     }
 
     /// This node was kept from running: from now on it tells the others that it does not know what they know. Hand over then
@@ -209,12 +209,12 @@ impl Members {
     /// Tells all members that this node holds a group, with the next [`poll_transmit`](Self::poll_transmit). Beyond
     /// 65,536 groups a hold is not told.
     pub fn hold(&mut self, group: GroupId, term: Term) {
-        self.change((group, Some(term)));
+        self.change((group, Word::Held(term)));
     }
 
-    /// Tells all members that this node no longer holds a group.
-    pub fn release(&mut self, group: GroupId) {
-        self.change((group, None));
+    /// Tells all members that this node no longer holds a group, and the highest term that it knows of.
+    pub fn release(&mut self, group: GroupId, term: Term) {
+        self.change((group, Word::Released(term)));
     }
 
     fn change(&mut self, change: Change) {
@@ -403,10 +403,10 @@ impl Members {
     }
 }
 
-fn changed(node: NodeId, (group, term): Change) -> Event {
-    match term {
-        Some(term) => Event::Held { node, group, term },
-        None => Event::Released { node, group },
+fn changed(node: NodeId, (group, word): Change) -> Event {
+    match word {
+        Word::Held(term) => Event::Held { node, group, term },
+        Word::Released(term) => Event::Released { node, group, term },
     }
 }
 

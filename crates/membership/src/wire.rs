@@ -8,7 +8,7 @@ pub(crate) mod octets;
 
 use self::octets::{Malformed, Reader, Writer};
 use crate::facts::Facts;
-use crate::holds::Change;
+use crate::holds::{Change, Word};
 use crate::seal::CONTENT_MAX_LEN;
 use crate::{GroupId, NodeId, Term};
 
@@ -147,8 +147,12 @@ impl Message {
                 });
             }
             Self::HoldsDelta { node, boot, from, changes } => {
-                out.u8(13).u64(node.0).u64(*boot).u32(*from).list(changes, |out, (group, term)| {
-                    out.u64(group.0).bool(term.is_some()).u32(term.unwrap_or_default().0);
+                out.u8(13).u64(node.0).u64(*boot).u32(*from).list(changes, |out, (group, word)| {
+                    let (held, term) = match word {
+                        Word::Held(term) => (true, term),
+                        Word::Released(term) => (false, term),
+                    };
+                    out.u64(group.0).bool(held).u32(term.0);
                 });
             }
         }
@@ -269,11 +273,8 @@ fn read_after(from: &mut Reader<'_>) -> Result<Option<GroupId>, Malformed> {
 
 fn read_change(from: &mut Reader<'_>) -> Result<Change, Malformed> {
     let group = GroupId(from.u64()?);
-    match (from.bool()?, from.u32()?) {
-        (true, term) => Ok((group, Some(Term(term)))),
-        (false, 0) => Ok((group, None)),
-        (false, _) => Err(Malformed),
-    }
+    let (held, term) = (from.bool()?, Term(from.u32()?));
+    Ok((group, if held { Word::Held(term) } else { Word::Released(term) }))
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ pub enum Event {
         node: NodeId,
         /// What.
         group: GroupId,
+        /// The highest term that it knew of, by its own word; 0 if it was not heard saying so.
+        term: Term,
     },
     /// The start is over, or what [`Members::resync`](crate::Members::resync) began: this node knows all that a member knows
     /// which was there before, or found none in time.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::holds::Word;
 use crate::wire::{Record, Standing, SummaryEntry};
 use crate::{Key, Rejected};
 
@@ -135,7 +136,7 @@ fn nodes_that_nobody_named_get_no_entry() {
     );
     let facts = Facts::default();
     give(&mut members, &mut peer, &Message::Facts { node, boot: 4, version: 1, facts }, now);
-    let changes = vec![(GroupId(1), Some(Term(1)))];
+    let changes = vec![(GroupId(1), Word::Held(Term(1)))];
     give(&mut members, &mut peer, &Message::HoldsDelta { node, boot: 4, from: 0, changes }, now);
     assert_eq!(members.table.len(), 2);
     assert_eq!(events(&mut members), [Event::Up(PEER)]);
@@ -149,7 +150,7 @@ fn nobody_can_tell_a_node_what_it_is_itself() {
     let boot = members.seal.boot();
     let facts = Facts { draining: true, ..Facts::default() };
     give(&mut members, &mut peer, &Message::Facts { node: ME, boot, version: 9, facts }, now);
-    let changes = vec![(GroupId(1), None)];
+    let changes = vec![(GroupId(1), Word::Released(Term(0)))];
     give(&mut members, &mut peer, &Message::HoldsDelta { node: ME, boot, from: 1, changes }, now);
     assert_eq!(members.facts(ME), None);
     assert!(members.holds(ME).eq([(GroupId(1), Term(1))]));
@@ -176,7 +177,7 @@ fn chunks_that_lead_nowhere_end_the_pull() {
     let now = start();
     let (mut members, mut peer) = pair(now);
     let boot = peer.boot();
-    let changes = vec![(GroupId(1), Some(Term(1)))];
+    let changes = vec![(GroupId(1), Word::Held(Term(1)))];
     give(&mut members, &mut peer, &Message::HoldsDelta { node: PEER, boot, from: 5, changes }, now);
     assert_eq!(members.pulls.len(), 1, "a gap begins one");
     let chunk =
@@ -189,7 +190,7 @@ fn chunks_that_lead_nowhere_end_the_pull() {
 fn a_pull_that_nobody_answers_ends() {
     let now = start();
     let (mut members, mut peer) = pair(now);
-    let changes = vec![(GroupId(1), Some(Term(1)))];
+    let changes = vec![(GroupId(1), Word::Held(Term(1)))];
     let boot = peer.boot();
     give(&mut members, &mut peer, &Message::HoldsDelta { node: PEER, boot, from: 5, changes }, now);
     for passed in 1..40 {

@@ -73,7 +73,7 @@ fn apply(sim: &mut Sim, op: Op, count: usize) {
             sim.with(node, |members| members.hold(GroupId(group), Term(term)));
         }
         Op::Release(node, group) => {
-            sim.with(node, |members| members.release(GroupId(group)));
+            sim.with(node, |members| members.release(GroupId(group), crate::Term(0)));
         }
         Op::Drain(node, draining) => {
             sim.with(node, |members| members.set_facts(Facts { draining, ..Facts::default() }).unwrap());

@@ -126,7 +126,10 @@ fn a_restart_quicker_than_the_detection_is_no_death_but_ends_the_holds() {
     sim.run_ms(1_000);
     assert!(sim.agree());
     assert_eq!(downs(&sim, since), 0);
-    assert_eq!(sim.told_since(since, |event| *event == Event::Released { node: id(1), group }), 2);
+    assert_eq!(
+        sim.told_since(since, |event| *event == Event::Released { node: id(1), group, term: crate::Term(0) }),
+        2
+    );
 }
 
 #[test]

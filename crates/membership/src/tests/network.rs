@@ -191,5 +191,8 @@ fn only_nodes_that_were_named_are_members() {
     let now = sim.now();
     sim.with(0, |members| members.set_seeds(&[], now));
     let last: Vec<_> = sim.log(0).iter().rev().take(2).map(|(_, event)| *event).collect();
-    assert_eq!(last, [Event::Released { node: id(1), group: crate::GroupId(5) }, Event::Down(id(1))]);
+    assert_eq!(
+        last,
+        [Event::Released { node: id(1), group: crate::GroupId(5), term: crate::Term(0) }, Event::Down(id(1))]
+    );
 }

@@ -345,7 +345,7 @@ impl Node {
                 assert!(node != me);
                 self.holds.insert((node, group), term);
             }
-            Event::Released { node, group } => {
+            Event::Released { node, group, .. } => {
                 self.holds.remove(&(node, group));
             }
             Event::Facts(node) => {

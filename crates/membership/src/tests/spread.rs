@@ -24,9 +24,12 @@ fn what_changes_is_known_everywhere_after_one_trip() {
         sim.told_since(sim.now() - Duration::from_millis(1), |event| *event == Event::Facts(id(0))),
         9
     );
-    sim.with(1, |members| members.release(GroupId(1)));
+    let since = sim.now();
+    sim.with(1, |members| members.release(GroupId(1), Term(6)));
     sim.run_ms(1);
     assert!(sim.agree());
+    let released = Event::Released { node: id(1), group: GroupId(1), term: Term(6) };
+    assert_eq!(sim.told_since(since, |event| *event == released), 9);
 }
 
 #[test]

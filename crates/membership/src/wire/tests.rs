@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::facts::Interface;
+use crate::holds::Word;
 
 const NODE: NodeId = NodeId(0x0102_0304_0506_0708);
 const BOOT: u64 = 0x1112_1314_1516_1718;
@@ -78,10 +79,10 @@ fn golden() -> Vec<(Message, &'static str)> {
                 node: NODE,
                 boot: BOOT,
                 from: 5,
-                changes: vec![(group, Some(Term(7))), (group, None)],
+                changes: vec![(group, Word::Held(Term(7))), (group, Word::Released(Term(8)))],
             },
             "0d 0102030405060708 1112131415161718 00000005 0002 \
-             2122232425262728 01 00000007 2122232425262728 00 00000000",
+             2122232425262728 01 00000007 2122232425262728 00 00000008",
         ),
     ]
 }
@@ -131,7 +132,7 @@ fn the_fullest_messages_fit_a_datagram() {
             node: NODE,
             boot: BOOT,
             from: 0,
-            changes: vec![(GroupId(0), None); CHANGES_MAX],
+            changes: vec![(GroupId(0), Word::Released(Term(0))); CHANGES_MAX],
         },
     ];
     for message in fullest {

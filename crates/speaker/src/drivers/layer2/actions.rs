@@ -63,7 +63,7 @@ impl Machines {
             Action::AskKernel { node, group } => self.ask_kernel(node, group, now),
             Action::AskHolder { group } => self.ask_holder(group, now),
             Action::TellHold { group, term } => self.members.hold(group, term),
-            Action::TellRelease { group, .. } => self.members.release(group),
+            Action::TellRelease { group, term } => self.members.release(group, term),
         }
     }
 

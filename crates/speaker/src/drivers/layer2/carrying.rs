@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use keryx_membership::{Liveness, NodeId, ProbeResult, Term, members};
+use keryx_membership::{Liveness, NodeId, ProbeResult, members};
 use tracing::{debug, info, warn};
 
 use super::machines::{Machines, Return};
@@ -69,11 +69,11 @@ impl Machines {
                 members::Event::Held { node, group, term } => {
                     self.takeover.handle_hold(node, group, term, now)
                 }
-                members::Event::Released { node, group } => {
+                members::Event::Released { node, group, term } => {
                     // One that restarts releases nothing: its new process has only not spoken yet. What it tells of itself by
                     // now may be the new one's word already, so what counts is what was told before.
                     if !self.restarting.contains(&node) {
-                        self.takeover.handle_release(node, group, Term(0), now);
+                        self.takeover.handle_release(node, group, term, now);
                     }
                 }
                 // If nobody is heard, nobody has told anything: the takeover machine asks the segment in time.
