@@ -4,6 +4,7 @@
 //! Needs root and what `make lab-tools image` builds; either missing is a failure that says so.
 
 mod addresses;
+mod advertisements;
 mod controller;
 mod failover;
 mod gateways;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         sharing::TESTS,
         failover::TESTS,
         layer2::TESTS,
+        advertisements::TESTS,
         controller::TESTS,
     ];
     let trials = groups.into_iter().flatten().map(|test| trial(*test, &shared)).collect();

@@ -1,5 +1,6 @@
 //! What every system test, the demo and the benchmarks share: Keryx in a lab, as shipped, and apps that it exposes.
 
+pub mod advertisement;
 pub mod app;
 pub mod client;
 pub mod controller;

@@ -105,6 +105,8 @@ pub(crate) fn announcing(vips: &[IpAddr]) -> Orders {
             group: group.clone(),
             decision: Decision::Announce,
             while_holding: Decision::Announce,
+            interfaces: None,
+            conflict_detection: Default::default(),
             announcer: Some(NodeName::from("n1")),
         };
         let group_plan = GroupPlan {
@@ -114,6 +116,7 @@ pub(crate) fn announcing(vips: &[IpAddr]) -> Orders {
             unready: [].into(),
             forwards: true,
             lingers: false,
+            revert: false,
         };
         plan.vips.insert(*vip, vip_plan);
         plan.groups.insert(group, group_plan);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use keryx_api::ip_address_pool;
+use keryx_api::{ip_address_pool, l2_advertisement};
 use serde_json::Value;
 
 use crate::reference::HEADER;
@@ -24,6 +24,27 @@ pub fn ip_address_pool() -> Result<String> {
                    \x20 - 192.0.2.200-192.0.2.220\n\
                    \x20 - 2001:db8::200/121\n";
     page(&ip_address_pool::definition(), example)
+}
+
+/// `docs/reference/l2advertisement.md`.
+///
+/// # Errors
+/// If the definition has no schema.
+pub fn l2_advertisement() -> Result<String> {
+    let example = "apiVersion: keryx.dev/v1alpha1\n\
+                   kind: L2Advertisement\n\
+                   metadata:\n\
+                   \x20 name: edge\n\
+                   \x20 namespace: keryx-system\n\
+                   spec:\n\
+                   \x20 ipAddressPools:\n\
+                   \x20 - edge\n\
+                   \x20 nodeSelectors:\n\
+                   \x20 - matchLabels:\n\
+                   \x20     example.com/rack: \"1\"\n\
+                   \x20 interfaces:\n\
+                   \x20 - eth1\n";
+    page(&l2_advertisement::definition(), example)
 }
 
 /// The page of one kind: what it is, the smallest example, and a row for each field.

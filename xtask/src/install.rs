@@ -4,7 +4,7 @@ use anyhow::Result;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use keryx_api::{ip_address_pool, names};
+use keryx_api::{ip_address_pool, l2_advertisement, names};
 use serde_json::{Value, json};
 
 use crate::rbac::{self, Who};
@@ -37,8 +37,10 @@ pub fn image_reference() -> String {
 /// # Errors
 /// If a rendered object does not fit its Kubernetes type.
 pub fn documents() -> Result<Vec<Document>> {
-    let pools = serde_json::to_value(ip_address_pool::definition())?;
-    let mut documents = vec![namespace()?, document::<CustomResourceDefinition>(&pools)?];
+    let mut documents = vec![namespace()?];
+    for definition in [ip_address_pool::definition(), l2_advertisement::definition()] {
+        documents.push(document::<CustomResourceDefinition>(&serde_json::to_value(definition)?)?);
+    }
     for who in Who::ALL {
         documents.push(document::<ServiceAccount>(&json!({
             "apiVersion": "v1", "kind": "ServiceAccount",

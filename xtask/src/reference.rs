@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use keryx_api::annotations::{ANNOTATIONS, Vendor, Wish};
-use keryx_api::{ip_address_pool, names};
+use keryx_api::{ip_address_pool, l2_advertisement, names};
 
 use crate::rbac::{RULES, Scope, Who};
 
@@ -112,6 +112,16 @@ const NAMES: &[(&str, &[Name])] = &[
                 name: ip_address_pool::CONDITION_OVERLAPPING,
                 place: "condition of an IPAddressPool",
                 meaning: "True: an earlier pool has some of the same addresses, and the message names it",
+            },
+            Name {
+                name: l2_advertisement::CONDITION_READY,
+                place: "condition of an L2Advertisement",
+                meaning: "whether the speakers follow it; if not, the message says what is wrong",
+            },
+            Name {
+                name: l2_advertisement::CONDITION_RESOLVED_REFS,
+                place: "condition of an L2Advertisement",
+                meaning: "False: it names pools that do not exist, and the message lists them",
             },
             Name {
                 name: names::FINALIZER_CLONES,

@@ -13,6 +13,7 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBind
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use keryx_api::annotations::ANNOTATIONS;
 use keryx_api::gateway_api::{Gateway, GatewayClass, Route};
+use keryx_api::l2_advertisement::L2Advertisement;
 use keryx_api::names;
 use keryx_pools::document::Document;
 use serde::Serialize;
@@ -74,6 +75,10 @@ fn fits_its_type(document: &Value) {
         "apiextensions.k8s.io/v1/CustomResourceDefinition" => fits::<CustomResourceDefinition>(document),
         // Read with its defaults, it is not as it was written.
         "keryx.dev/v1alpha1/IPAddressPool" => assert_eq!(keryx_pools::document::read(document.clone()).1, []),
+        "keryx.dev/v1alpha1/L2Advertisement" => {
+            let object: L2Advertisement = serde_json::from_value(document.clone()).unwrap();
+            object.spec.selectors().unwrap();
+        }
         "gateway.networking.k8s.io/v1/GatewayClass" => fits::<GatewayClass>(document),
         "gateway.networking.k8s.io/v1/Gateway" => fits::<Gateway>(document),
         "gateway.networking.k8s.io/v1/TCPRoute" | "gateway.networking.k8s.io/v1/UDPRoute" => {
@@ -147,8 +152,8 @@ fn the_examples_use_the_names_that_keryx_answers_to() {
     for ranges in find("ConfigMap") {
         assert_eq!(identity(ranges), ("ConfigMap", names::NAMESPACE, names::IPAM_CONFIGMAP));
     }
-    for pool in find("IPAddressPool") {
-        assert_eq!(identity(pool).1, names::NAMESPACE);
+    for own in find("IPAddressPool").chain(find("L2Advertisement")) {
+        assert_eq!(identity(own).1, names::NAMESPACE);
     }
     let balanced: Vec<&Value> =
         find("Service").filter(|service| service["spec"]["type"] == "LoadBalancer").collect();

@@ -10,13 +10,13 @@ use k8s_openapi::api::core::v1::Service;
 use crate::names::CONDITION_ASSIGNED;
 
 /// Addresses of one Service, the pools they come from, and the key by which others may share them. Text form:
-/// `192.0.2.10 2001:db8::10 from pool NAME`, with several pools separated by a space; then, if there is a sharing key,
+/// `192.0.2.10 2001:db8::10 from pool NAME`, with several pools, one for each address, separated by a space; then, if there is a sharing key,
 /// ` shared by key KEY` to the end of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assigned {
     /// At least one address, in the order of `status.loadBalancer.ingress`.
     pub addresses: Vec<IpAddr>,
-    /// Names of the pools, without repetition, in the order of their first address.
+    /// Names of the pools: one that all addresses are from, or one for each address, in their order.
     pub pools: Vec<String>,
     /// The sharing key, never empty; it may hold spaces. Owners of one address that carry the same key share it.
     pub sharing_key: Option<String>,
@@ -46,6 +46,21 @@ impl fmt::Display for Assigned {
             None => Ok(()),
         }
     }
+}
+
+/// The pool that the address at `place` of a list is from, given the pools that go with the list: one for all, or one for
+/// each; `None` if there are none.
+pub fn pool_of(pools: &[String], place: usize) -> Option<&str> {
+    pools.get(place).or(pools.last()).map(String::as_str)
+}
+
+/// Pools that go with a list of addresses, as short as [`pool_of`] can read them.
+pub fn pools_of<'a>(pools: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut pools: Vec<String> = pools.map(str::to_owned).collect();
+    if pools.iter().all(|pool| *pool == pools[0]) {
+        pools.truncate(1);
+    }
+    pools
 }
 
 impl Assigned {
@@ -107,6 +122,23 @@ mod tests {
             assert_eq!(assigned.sharing_key.as_deref(), sharing_key, "{text}");
             assert_eq!(assigned.to_string(), text);
         }
+    }
+
+    #[test]
+    fn pools_are_named_once_for_all_or_once_for_each() {
+        for (of_each, written) in [
+            (&[][..], &[][..]),
+            (&["a"], &["a"]),
+            (&["a", "a", "a"], &["a"]),
+            (&["a", "b", "a"], &["a", "b", "a"]),
+        ] {
+            let pools = pools_of(of_each.iter().copied());
+            assert_eq!(pools, written);
+            for (place, pool) in of_each.iter().enumerate() {
+                assert_eq!(pool_of(&pools, place), Some(*pool), "{of_each:?} {place}");
+            }
+        }
+        assert_eq!(pool_of(&[], 0), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Protocol;
@@ -61,6 +62,9 @@ pub struct Exposure {
     pub gateway: GatewayReference,
     /// Its VIPs, in the order of `status.addresses`. They are announced by one node together.
     pub addresses: Vec<IpAddr>,
+    /// The pools that these are from, to be read by [`pool_of`](crate::assigned::pool_of); left out if they are not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<String>,
     /// Every listener port of the Gateway, each exactly once per protocol, ordered.
     pub ports: Vec<ExposedPort>,
     /// From which nodes, and what happens without endpoints.
@@ -119,7 +123,7 @@ pub struct AnnouncePolicy {
 }
 
 /// Which nodes may announce a VIP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum AnnounceFrom {
     /// Only nodes with a ready endpoint of at least one port. The default for Gateways.
     #[default]
@@ -129,7 +133,7 @@ pub enum AnnounceFrom {
 }
 
 /// What to do with a VIP that has no endpoint at all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum WithoutEndpoints {
     /// Do not announce it, so that outer load balancers and anycast notice.
     #[default]
@@ -147,6 +151,7 @@ mod tests {
             version: VERSION,
             gateway: GatewayReference { namespace: "apps".into(), name: "web".into(), uid: "u".into() },
             addresses: vec!["192.0.2.10".parse().unwrap()],
+            pools: vec!["edge".to_owned()],
             ports: vec![ExposedPort {
                 port: 80,
                 protocol: Protocol::Tcp,

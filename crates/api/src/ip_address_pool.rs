@@ -10,6 +10,9 @@ use kube::{CustomResource, CustomResourceExt as _};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+/// Name of the kind's definition.
+pub const DEFINITION: &str = "ipaddresspools.keryx.dev";
+
 /// Condition: whether the pool's addresses can be given.
 pub const CONDITION_READY: &str = "Ready";
 /// Condition: whether an earlier pool has some of the same addresses.

@@ -7,9 +7,12 @@ pub mod assigned;
 pub mod exposure;
 pub mod gateway_api;
 pub mod ip_address_pool;
+pub mod l2_advertisement;
 pub mod layer2;
 pub mod ledger;
 pub mod names;
 pub mod protocol;
+#[cfg(test)]
+mod schema;
 
 pub use protocol::Protocol;

@@ -8,6 +8,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use keryx_api::exposure::Exposure;
 use keryx_api::gateway_api::Gateway;
+use keryx_api::ip_address_pool::IPAddressPool;
+use keryx_api::l2_advertisement::L2Advertisement;
 use keryx_api::ledger::OwnerKind;
 use keryx_api::names;
 use keryx_plan::{Index, NodeName};
@@ -65,8 +67,13 @@ impl Cluster {
         let exposures = exposures(&list(&configmaps, &component(names::COMPONENT_EXPOSURE)).await?);
         let ledger = ledger(&list(&configmaps, &component(names::COMPONENT_LEDGER)).await?);
         let gateways = gateways(&client).await?;
+        let pools: Vec<IPAddressPool> = list_if_served(&Api::namespaced(client.clone(), own)).await?;
+        let advertisements: Vec<L2Advertisement> =
+            list_if_served(&Api::namespaced(client.clone(), own)).await?;
 
         let mut index = Index::new();
+        index.reset_address_pools(&pools);
+        index.reset_l2_advertisements(&advertisements);
         index.reset_services(&services);
         index.reset_endpoint_slices(&slices);
         index.reset_nodes(&nodes);

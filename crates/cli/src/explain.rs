@@ -191,6 +191,10 @@ fn announced(cluster: &Cluster, about: About, live: &[Live]) -> String {
             (None, None) => "nobody: Keryx does not know this address".to_owned(),
         };
         line(&mut page, "announced by", &format!("{text} ({address})"));
+        if let Some(about) = explanation.as_ref().and_then(|it| it.advertisements.as_ref()?.get(&address)) {
+            let about = if about.is_empty() { "none".to_owned() } else { about.join(", ") };
+            line(&mut page, "advertisements", &format!("{about} ({address})"));
+        }
         for conflict in conflicts(address, live) {
             line(&mut page, "in conflict", &conflict);
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroup;
 use keryx_api::gateway_api::{BUNDLE_VERSION_ANNOTATION, GROUP, RouteKind};
-use keryx_api::names;
+use keryx_api::{ip_address_pool, l2_advertisement, names};
 use kube::Client;
 use kube::ResourceExt as _;
 use kube::core::PartialObjectMeta;
@@ -26,14 +26,14 @@ pub(crate) struct Served {
     pub(crate) udp_routes: Option<&'static str>,
     /// IPAddressPool at `v1alpha1`.
     pub(crate) address_pools: bool,
+    /// L2Advertisement at `v1alpha1`.
+    pub(crate) l2_advertisements: bool,
     /// ServiceCIDR at `v1` of `networking.k8s.io`, which Kubernetes has since 1.33.
     pub(crate) service_cidrs: bool,
 }
 
 /// Version of Keryx' own kinds.
 const OWN_VERSION: &str = "v1alpha1";
-/// Name of the CRD of IPAddressPools.
-const ADDRESS_POOLS_CRD: &str = "ipaddresspools.keryx.dev";
 
 impl Served {
     /// Asks the API server.
@@ -56,6 +56,7 @@ impl Served {
             tcp_routes: route(RouteKind::Tcp),
             udp_routes: route(RouteKind::Udp),
             address_pools: has(&own, "IPAddressPool"),
+            l2_advertisements: has(&own, "L2Advertisement"),
             service_cidrs: has(&networking, "ServiceCIDR"),
         })
     }
@@ -71,7 +72,12 @@ impl Served {
             (&mut self.classes, stands("gatewayclasses"), before.classes),
             (&mut self.gateways, stands("gateways"), before.gateways),
             (&mut self.reference_grants, stands("referencegrants"), before.reference_grants),
-            (&mut self.address_pools, crds.contains(ADDRESS_POOLS_CRD), before.address_pools),
+            (&mut self.address_pools, crds.contains(ip_address_pool::DEFINITION), before.address_pools),
+            (
+                &mut self.l2_advertisements,
+                crds.contains(l2_advertisement::DEFINITION),
+                before.l2_advertisements,
+            ),
         ];
         for (served, stands, before) in flags {
             settled &= *served == stands;
@@ -115,7 +121,8 @@ async fn kinds(
 /// Whether a CRD is one that Keryx watches the kind of.
 pub(crate) fn concerns(crd: &PartialObjectMeta<CustomResourceDefinition>) -> bool {
     let name = crd.name_any();
-    name == ADDRESS_POOLS_CRD || name.split_once('.').is_some_and(|(_, group)| group == GROUP)
+    [ip_address_pool::DEFINITION, l2_advertisement::DEFINITION].contains(&&*name)
+        || name.split_once('.').is_some_and(|(_, group)| group == GROUP)
 }
 
 /// The release of Gateway API that a CRD came from.
@@ -129,7 +136,9 @@ mod tests {
 
     fn crds(plurals: &[&str]) -> BTreeSet<String> {
         let gateway_api = plurals.iter().map(|plural| format!("{plural}.{GROUP}"));
-        gateway_api.chain([ADDRESS_POOLS_CRD.to_owned()]).collect()
+        gateway_api
+            .chain([ip_address_pool::DEFINITION, l2_advertisement::DEFINITION].map(str::to_owned))
+            .collect()
     }
 
     fn everything() -> Served {
@@ -140,6 +149,7 @@ mod tests {
             tcp_routes: Some("v1"),
             udp_routes: Some("v1alpha2"),
             address_pools: true,
+            l2_advertisements: true,
             service_cidrs: false,
         }
     }

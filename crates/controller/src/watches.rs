@@ -7,6 +7,7 @@ use k8s_openapi::api::networking::v1::ServiceCIDR;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use keryx_api::gateway_api::{Gateway, GatewayClass, ReferenceGrant, Route, RouteKind};
 use keryx_api::ip_address_pool::IPAddressPool;
+use keryx_api::l2_advertisement::L2Advertisement;
 use keryx_api::names;
 use keryx_daemon::connect::brief;
 use keryx_daemon::watch::{self, Change};
@@ -183,6 +184,11 @@ impl Kinds {
             let namespace = self.namespace.clone();
             let api = move |client| Api::<IPAddressPool>::namespaced(client, &namespace);
             self.set("IPAddressPool", served.address_pools, Input::AddressPools, api).await;
+        }
+        if served.l2_advertisements != before.l2_advertisements {
+            let namespace = self.namespace.clone();
+            let api = move |client| Api::<L2Advertisement>::namespaced(client, &namespace);
+            self.set("L2Advertisement", served.l2_advertisements, Input::L2Advertisements, api).await;
         }
         if served.service_cidrs != before.service_cidrs {
             let api = Api::<ServiceCIDR>::all;

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use keryx_api::gateway_api::{Gateway, GatewayClass, Route, RouteKind};
 use keryx_api::ip_address_pool::IPAddressPool;
+use keryx_api::l2_advertisement::L2Advertisement;
 use keryx_api::names;
 use keryx_daemon::connect::brief;
 use keryx_daemon::events::Publisher;
@@ -59,6 +60,8 @@ pub(crate) enum Step {
     ClassStatus(StatusPatch),
     /// Patches an IPAddressPool's status.
     PoolStatus(StatusPatch),
+    /// Patches an L2Advertisement's status.
+    L2AdvertisementStatus(StatusPatch),
     /// Patches a route's status.
     RouteStatus {
         /// TCPRoute or UDPRoute.
@@ -110,6 +113,8 @@ pub(crate) enum Stored {
     Class(Arc<GatewayClass>),
     /// An IPAddressPool.
     Pool(Arc<IPAddressPool>),
+    /// An L2Advertisement.
+    L2Advertisement(Arc<L2Advertisement>),
     /// A route.
     Route(RouteKind, Arc<Route>),
 }
@@ -223,6 +228,10 @@ impl Writer {
                 let api: Api<IPAddressPool> = Api::namespaced(self.client.clone(), &patch.key.namespace);
                 Ok(Some(Stored::Pool(Arc::new(patch_status(&api, patch).await?))))
             }
+            Step::L2AdvertisementStatus(patch) => {
+                let api: Api<L2Advertisement> = Api::namespaced(self.client.clone(), &patch.key.namespace);
+                Ok(Some(Stored::L2Advertisement(Arc::new(patch_status(&api, patch).await?))))
+            }
             Step::RouteStatus { kind, version, patch } => {
                 let resource: ApiResource = kind.resource(version);
                 let api: Api<Route> =
@@ -314,6 +323,7 @@ fn refer_to_last(step: &mut Step, stored: &[Stored]) {
         | Step::Finalizers { .. }
         | Step::ClassStatus(_)
         | Step::PoolStatus(_)
+        | Step::L2AdvertisementStatus(_)
         | Step::RouteStatus { .. }
         | Step::Notify { .. } => return,
     };

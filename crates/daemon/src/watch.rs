@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::PartialObjectMeta;
 use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Api, Resource};
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 /// The first pause after a watch broke.
@@ -42,6 +45,52 @@ pub async fn run<K, I>(
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     run_stream(watcher(api, config), wrap, sender).await;
+}
+
+/// As [`run`], for a kind that the CustomResourceDefinition `definition` brings: while that does not stand, the list of its
+/// objects is empty, and when it comes, they are watched. For a moment after the API server has started, it lacks kinds that
+/// exist; that a kind is not served is therefore believed only if its definition is gone.
+pub async fn run_if_defined<K, I>(
+    client: Client,
+    definition: &str,
+    api: Api<K>,
+    config: watcher::Config,
+    wrap: impl Fn(Change<K>) -> I + Clone + Send + 'static,
+    sender: mpsc::Sender<I>,
+) where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    I: Send + 'static,
+{
+    let definitions: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(client);
+    let named = config.clone().fields(&format!("metadata.name={definition}"));
+    let (changed, mut changes) = mpsc::channel(1);
+    tokio::spawn(run(definitions, named, |change| change, changed));
+    // Nothing is told before it is known whether the definition stands.
+    let mut watching: Option<Option<JoinHandle<()>>> = None;
+    while let Some(change) = changes.recv().await {
+        let stands = match change {
+            Change::Apply(_) => true,
+            Change::Delete(_) => false,
+            Change::Reset(all) => !all.is_empty(),
+        };
+        match (&watching, stands) {
+            (Some(Some(_)), true) | (Some(None), false) => {}
+            (Some(None) | None, true) => {
+                let watch = run(api.clone(), config.clone(), wrap.clone(), sender.clone());
+                watching = Some(Some(tokio::spawn(watch)));
+            }
+            (Some(Some(_)) | None, false) => {
+                if let Some(Some(watch)) = watching.replace(None) {
+                    watch.abort();
+                    // What it was about to send must not come after what is told here. That it was aborted is no news.
+                    let _aborted = watch.await;
+                }
+                if sender.send(wrap(Change::Reset(Vec::new()))).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
 }
 
 /// As [`run`], over an existing watch stream.

@@ -28,6 +28,8 @@ pub struct Inputs<'a> {
     pub routes: &'a [(RouteKind, &'a Route)],
     /// IPAM's answer to [`addresses::demand`].
     pub addresses: &'a AddressState,
+    /// The pools that its addresses are from, to be read by [`pool_of`](keryx_api::assigned::pool_of).
+    pub pools: &'a [String],
     /// Further conditions of the Gateway: what else is to be known about its addresses.
     pub address_notes: &'a [Wanted],
     /// The key by which the Gateway shares its addresses with other owners.
@@ -122,7 +124,7 @@ pub fn decide(inputs: &Inputs<'_>, cluster: &impl Cluster) -> Outcome {
         routes: routes::outcomes(&listeners, &routes, &winners, &served),
         clones,
         anchor,
-        exposure: exposure::build(gateway, addresses, inputs.sharing_key, &served),
+        exposure: exposure::build(inputs, &served),
         needs_finalizer,
         conditions: [vec![accepted, programmed], inputs.address_notes.to_vec()].concat(),
     }

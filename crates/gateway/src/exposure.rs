@@ -1,16 +1,13 @@
 //! The table for the speakers: which VIPs, and what serves each port.
 
-use std::net::IpAddr;
-
 use keryx_api::exposure::{
     AnnounceFrom, AnnouncePolicy, ExposedPort, Exposure, GatewayReference, ServedBy, VERSION,
     WithoutEndpoints,
 };
-use keryx_api::gateway_api::Gateway;
 
-use crate::ObjectKey;
 use crate::naming;
 use crate::serve::{ServedPort, Server};
+use crate::{Inputs, ObjectKey};
 
 /// Name of the exposure ConfigMap of the Gateway `namespace/name`; the same for the same Gateway, at most 63 characters.
 pub fn name(namespace: &str, name: &str) -> String {
@@ -18,12 +15,8 @@ pub fn name(namespace: &str, name: &str) -> String {
 }
 
 /// `None` as long as there is no address or no port to expose.
-pub(crate) fn build(
-    gateway: &Gateway,
-    addresses: &[IpAddr],
-    sharing_key: Option<&str>,
-    served: &[ServedPort<'_>],
-) -> Option<Exposure> {
+pub(crate) fn build(inputs: &Inputs<'_>, served: &[ServedPort<'_>]) -> Option<Exposure> {
+    let (gateway, addresses) = (inputs.gateway, inputs.addresses.held());
     if addresses.is_empty() || served.is_empty() {
         return None;
     }
@@ -34,12 +27,13 @@ pub(crate) fn build(
         version: VERSION,
         gateway: GatewayReference { namespace, name, uid: gateway.metadata.uid.clone().unwrap_or_default() },
         addresses: addresses.to_vec(),
+        pools: inputs.pools.to_vec(),
         ports,
         announce: AnnouncePolicy {
             announce_from: AnnounceFrom::default(),
             without_endpoints: WithoutEndpoints::default(),
         },
-        sharing_key: sharing_key.map(str::to_owned),
+        sharing_key: inputs.sharing_key.map(str::to_owned),
     })
 }
 

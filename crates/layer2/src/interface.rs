@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -47,8 +48,13 @@ pub enum Unfit {
     /// `--interface` names others.
     #[error("is not among the interfaces given by --interface")]
     NotListed,
+    /// The L2Advertisements about the VIP name others.
+    #[error("is not among the interfaces of the L2Advertisements about it")]
+    NotAdvertised,
     /// The name is one of a container runtime's or CNI's own.
-    #[error("is skipped by its name prefix {0:?} (name it with --interface to use it)")]
+    #[error(
+        "is skipped by its name prefix {0:?} (name it with --interface, or in an L2Advertisement, to use it)"
+    )]
     SkippedByName(&'static str),
     /// Administratively down.
     #[error("is down (set it up)")]
@@ -111,24 +117,38 @@ impl fmt::Display for NoInterface {
     }
 }
 
-/// How `link` suits `vip`, or why it does not. `only` holds the names given by `--interface`: if there are any,
-/// no other interface is used, and these are used whatever their name looks like.
+/// Names of the interfaces to which announcing is limited. One that is named is used whatever its name looks like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Named<'a> {
+    /// Those given by `--interface`: if there are any, no other is used.
+    pub only: Option<&'a BTreeSet<String>>,
+    /// Those of the advertisements about the VIP; `None` if they leave it open.
+    pub advertised: Option<&'a BTreeSet<Arc<str>>>,
+}
+
+impl Named<'_> {
+    fn check(&self, name: &str) -> Result<(), Unfit> {
+        let only = self.only.filter(|only| !only.is_empty());
+        if only.is_some_and(|only| !only.contains(name)) {
+            return Err(Unfit::NotListed);
+        }
+        if self.advertised.is_some_and(|advertised| !advertised.contains(name)) {
+            return Err(Unfit::NotAdvertised);
+        }
+        let skipped = SKIPPED_NAME_PREFIXES.into_iter().find(|prefix| name.starts_with(prefix));
+        match skipped {
+            Some(prefix) if only.is_none() && self.advertised.is_none() => Err(Unfit::SkippedByName(prefix)),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// How `link` suits `vip`, or why it does not.
 ///
 /// # Errors
 /// The first reason against it.
-pub fn fit(
-    link: &Link,
-    vip: IpAddr,
-    internal_ip: Option<IpAddr>,
-    only: &BTreeSet<String>,
-) -> Result<Fit, Unfit> {
-    if only.is_empty() {
-        if let Some(prefix) = SKIPPED_NAME_PREFIXES.into_iter().find(|prefix| link.name.starts_with(prefix)) {
-            return Err(Unfit::SkippedByName(prefix));
-        }
-    } else if !only.contains(&link.name) {
-        return Err(Unfit::NotListed);
-    }
+pub fn fit(link: &Link, vip: IpAddr, internal_ip: Option<IpAddr>, named: Named<'_>) -> Result<Fit, Unfit> {
+    named.check(&link.name)?;
     let obstacles = [
         (!link.broadcast, Unfit::NoBroadcast),
         (link.noarp, Unfit::NoArp),
@@ -153,7 +173,7 @@ pub fn fit(
 
 /// The interface of this node that announces `vip`: the one whose prefix contains it (the longest prefix, as in
 /// routing; then the lowest number), else the one that carries `internal_ip`, the Node's InternalIP of the VIP's
-/// family. `only` as in [`fit`].
+/// family.
 ///
 /// # Errors
 /// The reason against each interface, if there is none.
@@ -161,12 +181,12 @@ pub fn choose<'a>(
     links: impl IntoIterator<Item = &'a Link>,
     vip: IpAddr,
     internal_ip: Option<IpAddr>,
-    only: &BTreeSet<String>,
+    named: Named<'_>,
 ) -> Result<Choice, NoInterface> {
     let mut choices = Vec::new();
     let mut unfit = Vec::new();
     for link in links {
-        match fit(link, vip, internal_ip, only) {
+        match fit(link, vip, internal_ip, named) {
             Ok(fit) => choices.push(Choice { interface: link.index, fit }),
             Err(reason) => unfit.push((link.index, link.name.clone(), reason)),
         }

@@ -19,7 +19,8 @@
 //!    calls them gone, or gossip does not know them while it hears others. Who released the group has none.
 //! 6. A free group is taken without a question if, less than 100 ms ago, its holder released it or the segment, too,
 //!    called the holder dead. Else, or if any other candidate may live unheard, the segment is asked first who answers:
-//!    nobody, and it is taken; a member, and that one holds it; a stranger, and it is asked again in 10 s.
+//!    nobody, and it is taken; a member, and that one holds it; a stranger, and it is asked again in 10 s. If that is the first
+//!    claim of all, the question can be a thorough one, and turns are as long as it.
 //! 7. Gossip proposes, the segment disposes: a doubted holder keeps its groups until it leaves a unicast question
 //!    unanswered, or three in a row if gossip hears nobody at all. Whoever has the turn asks. One that answers is asked again each second, about the next of its groups;
 //!    if such a one falls silent, the segment is asked about each of its groups.

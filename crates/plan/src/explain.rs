@@ -1,11 +1,13 @@
 //! A group laid open for a person: which endpoints count, and how each node stands.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use keryx_api::Protocol;
 
+use crate::advertisements::Advertisements;
 use crate::group::Group;
 use crate::nodes::Nodes;
 use crate::placement::{Fitness, Placement};
@@ -19,6 +21,8 @@ pub struct GroupExplanation {
     pub owners: Vec<Owner>,
     /// The key by which these share addresses; `None` for an owner that shares with nobody.
     pub sharing_key: Option<String>,
+    /// The names of the L2Advertisements about each address; `None` if there are none at all.
+    pub advertisements: Option<BTreeMap<IpAddr, Vec<Arc<str>>>>,
     /// Every port, once for each owner and family. Where two owners claim one port of an address, it is the first's.
     pub ports: Vec<PortEndpoints>,
     /// Every Node: first the candidates, the announcer at their head and the rest in the order in which they would
@@ -61,8 +65,14 @@ pub struct Candidate {
 }
 
 impl GroupExplanation {
-    pub(crate) fn new(group: &Group, owners: Vec<Owner>, sharing_key: Option<String>, nodes: &Nodes) -> Self {
-        let placement = Placement::new(group, nodes);
+    pub(crate) fn new(
+        group: &Group,
+        owners: Vec<Owner>,
+        sharing_key: Option<String>,
+        nodes: &Nodes,
+        advertisements: &Advertisements,
+    ) -> Self {
+        let placement = Placement::new(group, nodes, advertisements);
         let standings = nodes.standings();
         let mut ranked: Vec<(Reverse<Option<Fitness>>, usize)> =
             (0..standings.len()).map(|place| (Reverse(placement.fitness(place).ok()), place)).collect();
@@ -83,6 +93,12 @@ impl GroupExplanation {
             without_node: port.endpoints.without_node,
             terminating: port.endpoints.terminating,
         });
-        Self { owners, sharing_key, ports: ports.collect(), nodes: nodes.collect() }
+        Self {
+            owners,
+            sharing_key,
+            advertisements: (!advertisements.is_empty()).then(|| placement.advertisements()),
+            ports: ports.collect(),
+            nodes: nodes.collect(),
+        }
     }
 }

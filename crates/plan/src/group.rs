@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use keryx_api::Protocol;
+use keryx_api::assigned::pool_of;
 use keryx_api::exposure::{AnnounceFrom, AnnouncePolicy, Exposure, ServedBy, WithoutEndpoints};
 use keryx_api::ledger::OwnerKind;
 
+use crate::advertisements::{About, stricter_from};
 use crate::endpoints::Endpoints;
-use crate::service::ServiceFacts;
+use crate::service::{LabelText, ServiceFacts};
 use crate::{Family, GroupKey, Index, ObjectName, Owner, OwnerKey, Reason, StatusPart, TrafficPolicy};
 
 /// Addresses that one node announces together, and what is behind them. Owners that share an address are of one group,
@@ -18,6 +20,8 @@ use crate::{Family, GroupKey, Index, ObjectName, Owner, OwnerKey, Reason, Status
 /// - a node needs a local endpoint only if every owner asks for one; else an owner that is content with any node would
 ///   go dark for the sake of another. A node with a local endpoint still comes before one without;
 /// - an address without endpoints is announced all the same if any of its own owners says `Refuse`.
+///
+/// What an owner says is what the advertisements about its addresses say, and its own policy where they say nothing.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) key: GroupKey,
@@ -39,6 +43,8 @@ pub(crate) struct Vip {
     pub(crate) owners: Vec<Owner>,
     pub(crate) claimed_ports: BTreeSet<(Protocol, u16)>,
     pub(crate) without_endpoints: WithoutEndpoints,
+    /// The advertisements about it for one of its owners; `None` if there are no advertisements at all.
+    pub(crate) about: Option<About>,
 }
 
 /// An address that a member does not get.
@@ -70,6 +76,10 @@ struct Member<'a> {
     owner: Owner,
     announce: AnnouncePolicy,
     claimed: &'a [IpAddr],
+    /// To be read by [`pool_of`].
+    pools: &'a [String],
+    /// Of a Service.
+    labels: Option<&'a LabelText>,
     half_assigned: &'a [(IpAddr, StatusPart)],
     ports: Vec<MemberPort>,
 }
@@ -107,27 +117,26 @@ impl Index {
 
     /// Adds an owner to its group, after all those with a better right.
     fn join(&self, group: &mut Group, key: &OwnerKey, member: Member<'_>) {
-        if member.announce.announce_from == AnnounceFrom::AnyNode {
-            group.announce_from = AnnounceFrom::AnyNode;
-        }
+        let labels = member.labels.filter(|_| !self.advertisements.is_empty()).map(LabelText::read);
+        let mut said_from = None;
         let mut kept = BTreeSet::new();
-        for &address in member.claimed {
-            match self.why_refused(address, key) {
-                Some(reason) => group.refuse(key, &member.owner, address, reason),
-                None => {
-                    kept.insert(address);
-                }
+        for (place, &address) in member.claimed.iter().enumerate() {
+            if let Some(reason) = self.why_refused(address, key) {
+                group.refuse(key, &member.owner, address, reason);
+                continue;
             }
+            kept.insert(address);
+            let about = self.advertisements.about(pool_of(member.pools, place), labels.as_ref());
+            let said = self.advertisements.merged(about.as_ref());
+            said_from = said_from.into_iter().chain(said.announce_from()).reduce(stricter_from);
+            let without_endpoints = said.without_endpoints().unwrap_or(member.announce.without_endpoints);
+            group.keep(address, &member.owner, without_endpoints, about);
+        }
+        if said_from.unwrap_or(member.announce.announce_from) == AnnounceFrom::AnyNode {
+            group.announce_from = AnnounceFrom::AnyNode;
         }
         for &(address, missing_from) in member.half_assigned {
             group.refuse(key, &member.owner, address, Reason::NotAssigned { missing_from });
-        }
-        for &address in &kept {
-            let vip = group.vips.entry(address).or_default();
-            vip.owners.push(member.owner.clone());
-            if member.announce.without_endpoints == WithoutEndpoints::Refuse {
-                vip.without_endpoints = WithoutEndpoints::Refuse;
-            }
         }
         for family in [Family::V4, Family::V6] {
             for port in &member.ports {
@@ -185,6 +194,24 @@ impl Group {
         self.refused.push(refused);
     }
 
+    /// Adds an address that an owner keeps.
+    fn keep(
+        &mut self,
+        address: IpAddr,
+        owner: &Owner,
+        without_endpoints: WithoutEndpoints,
+        about: Option<About>,
+    ) {
+        let vip = self.vips.entry(address).or_default();
+        vip.owners.push(owner.clone());
+        if without_endpoints == WithoutEndpoints::Refuse {
+            vip.without_endpoints = WithoutEndpoints::Refuse;
+        }
+        if let Some(about) = about {
+            vip.about.get_or_insert_default().extend(about);
+        }
+    }
+
     /// True if no owner with a better right has the port on this address.
     fn claim_port(&mut self, address: IpAddr, port: &MemberPort) -> bool {
         self.vips.entry(address).or_default().claimed_ports.insert((port.protocol, port.port))
@@ -204,6 +231,8 @@ fn gateway(exposure: &Exposure) -> Member<'_> {
         owner: owner_of(exposure),
         announce: exposure.announce,
         claimed: &exposure.addresses,
+        pools: &exposure.pools,
+        labels: None,
         half_assigned: &[],
         ports: ports.collect(),
     }
@@ -223,6 +252,8 @@ fn plain_service<'a>(name: &ObjectName, facts: &'a ServiceFacts) -> Member<'a> {
         owner: Owner { kind: OwnerKind::Service, name: name.clone() },
         announce: AnnouncePolicy { announce_from, without_endpoints: WithoutEndpoints::Withdraw },
         claimed: &facts.assigned,
+        pools: &facts.pools,
+        labels: Some(&facts.labels),
         half_assigned: &facts.half_assigned,
         ports: ports.collect(),
     }

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use keryx_api::exposure::{Exposure, ServedBy};
+use keryx_api::ip_address_pool::IPAddressPool;
+use keryx_api::l2_advertisement::L2Advertisement;
 
+use crate::advertisements::Advertisements;
 use crate::claims::{Claimant, Claims};
 use crate::endpoints::SliceFacts;
 use crate::nodes::Nodes;
@@ -28,6 +31,7 @@ pub struct Index {
     /// Clone to the exposures with a port that it serves.
     exposures_of: Relation<ObjectName, Arc<str>>,
     pub(crate) nodes: Nodes,
+    pub(crate) advertisements: Advertisements,
     pub(crate) claims: Claims,
     /// Owners whose groups are to be computed anew.
     pub(crate) dirty: BTreeSet<OwnerKey>,
@@ -139,6 +143,46 @@ impl Index {
             self.apply_exposure(name, exposure);
         }
         gone.into_iter().for_each(|name| self.replace_exposure(name, None));
+    }
+
+    /// Takes in an L2Advertisement of Keryx' own namespace.
+    pub fn apply_l2_advertisement(&mut self, object: &L2Advertisement) {
+        self.advertisements.apply(object);
+    }
+
+    /// Forgets an L2Advertisement.
+    pub fn delete_l2_advertisement(&mut self, name: &str) {
+        self.advertisements.delete(name);
+    }
+
+    /// Replaces all L2Advertisements.
+    pub fn reset_l2_advertisements<'a>(&mut self, all: impl IntoIterator<Item = &'a L2Advertisement>) {
+        let mut gone = self.advertisements.names();
+        for object in all {
+            gone.remove(object.metadata.name.as_deref().unwrap_or_default());
+            self.advertisements.apply(object);
+        }
+        gone.iter().for_each(|name| self.advertisements.delete(name));
+    }
+
+    /// Takes in an IPAddressPool of Keryx' own namespace, for its labels, by which advertisements select it.
+    pub fn apply_address_pool(&mut self, object: &IPAddressPool) {
+        self.advertisements.apply_pool(object);
+    }
+
+    /// Forgets an IPAddressPool.
+    pub fn delete_address_pool(&mut self, name: &str) {
+        self.advertisements.delete_pool(name);
+    }
+
+    /// Replaces all IPAddressPools.
+    pub fn reset_address_pools<'a>(&mut self, all: impl IntoIterator<Item = &'a IPAddressPool>) {
+        let mut gone = self.advertisements.pool_names();
+        for object in all {
+            gone.remove(object.metadata.name.as_deref().unwrap_or_default());
+            self.advertisements.apply_pool(object);
+        }
+        gone.iter().for_each(|name| self.advertisements.delete_pool(name));
     }
 
     /// The owners of an address, best right first, each with its UID: those whom news of the address concerns.

@@ -8,6 +8,8 @@
 //!     └─ VIPs ─┬─ status + mark ─────┘             ▼
 //!              ▼                        Node, speaker Pod ─▶ eligible
 //!           claims ─▶ group ─▶ candidates, ranked ─▶ announcer ─▶ Plan
+//!                      ▲          ▲
+//!    L2Advertisement ──┴──────────┘
 //! ```
 //!
 //! [`Index`] keeps the few fields that count, knows which owner each object touches, and computes only the groups of
@@ -15,6 +17,7 @@
 //! hang together by addresses that they share, which takes one sharing key. Of two owners of one address without a
 //! common key, one is refused it ([`Reason::DuplicateClaim`]).
 
+mod advertisements;
 mod claims;
 mod endpoints;
 mod explain;

@@ -53,6 +53,7 @@ fn condition<'a>(node: &'a Node, type_: &str) -> Option<&'a NodeCondition> {
 struct NodeFacts {
     obstacle: Option<Reason>,
     addresses: BTreeSet<IpAddr>,
+    labels: BTreeMap<String, String>,
 }
 
 impl NodeFacts {
@@ -65,7 +66,7 @@ impl NodeFacts {
             why_draining(node).or_else(|| without_network.then_some(Reason::NodeNetworkUnavailable));
         let addresses = status.and_then(|s| s.addresses.as_deref()).unwrap_or_default();
         let addresses = addresses.iter().filter_map(|entry| entry.address.parse().ok()).collect();
-        Self { obstacle, addresses }
+        Self { obstacle, addresses, labels: node.metadata.labels.clone().unwrap_or_default() }
     }
 }
 
@@ -146,6 +147,11 @@ impl Nodes {
         self.speakers.keys().cloned().collect()
     }
 
+    /// Whether Nodes or speakers have changed since the last [`Nodes::refresh`].
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale
+    }
+
     /// Brings standings and addresses up to date; true if any changed.
     pub(crate) fn refresh(&mut self) -> bool {
         if !std::mem::take(&mut self.stale) {
@@ -170,6 +176,11 @@ impl Nodes {
     /// Every Node by name, as of the last [`Nodes::refresh`].
     pub(crate) fn standings(&self) -> &[NodeStanding] {
         &self.standings
+    }
+
+    /// The labels of every Node, in the order of [`Nodes::standings`].
+    pub(crate) fn labels(&self) -> impl Iterator<Item = &BTreeMap<String, String>> {
+        self.facts.values().map(|facts| &facts.labels)
     }
 
     /// Place of a Node in [`Nodes::standings`].

@@ -1,18 +1,24 @@
 //! The decision for one group: which node announces it.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use keryx_api::exposure::{AnnounceFrom, WithoutEndpoints};
+use keryx_api::l2_advertisement::ConflictDetection;
 
+use crate::advertisements::{Advertisements, Reach};
 use crate::group::{Group, GroupPort, Vip};
 use crate::nodes::Nodes;
 use crate::{CANDIDATES_MAX, GroupPlan, NodeName, Reason, TrafficPolicy, rendezvous};
 
-/// How fit a node is, best last: by ports covered, then by an endpoint of its own, then by the rendezvous score.
+/// How fit a node is, best last: by ports covered, then by what its advertisements prefer, then by an endpoint of its own, then
+/// by the rendezvous score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Fitness {
     covered: usize,
+    preference: u32,
     local: bool,
     score: u64,
 }
@@ -31,11 +37,17 @@ pub(crate) struct Placement<'a> {
     covered_by_all: usize,
     /// For each node with an endpoint of its own, the number of ports that it covers beyond those.
     local: Vec<Option<usize>>,
+    /// What is said of each address.
+    reaches: BTreeMap<IpAddr, Reach<'a>>,
+    /// What is said of the group as a whole.
+    reach: Reach<'a>,
+    /// The same is said of every address.
+    is_uniform: bool,
     holder: Option<(usize, Fitness)>,
 }
 
 impl<'a> Placement<'a> {
-    pub(crate) fn new(group: &'a Group, nodes: &'a Nodes) -> Self {
+    pub(crate) fn new(group: &'a Group, nodes: &'a Nodes, advertisements: &'a Advertisements) -> Self {
         let mut local = vec![None; nodes.standings().len()];
         let mut covered_by_all = 0;
         for port in &group.ports {
@@ -48,6 +60,10 @@ impl<'a> Placement<'a> {
                 *local[place].get_or_insert(0) += beyond;
             }
         }
+        let abouts = || group.vips.values().map(|vip| vip.about.as_ref());
+        let about_group = abouts().flatten().flatten().cloned().collect();
+        let reaches =
+            group.vips.iter().map(|(address, vip)| (*address, advertisements.merged(vip.about.as_ref())));
         let mut placement = Self {
             group,
             nodes,
@@ -56,6 +72,9 @@ impl<'a> Placement<'a> {
             endpoints_have_nodes: group.ports.iter().any(|port| !port.endpoints.nodes.is_empty()),
             covered_by_all,
             local,
+            reaches: reaches.collect(),
+            reach: advertisements.merged((!advertisements.is_empty()).then_some(&about_group)),
+            is_uniform: abouts().all(|about| about.is_none_or(|about| *about == about_group)),
             holder: None,
         };
         for place in 0..nodes.standings().len() {
@@ -78,8 +97,9 @@ impl<'a> Placement<'a> {
 
     fn fitness_if_eligible(&self, place: usize) -> Result<Fitness, Reason> {
         let standing = &self.nodes.standings()[place];
+        let preference = self.reach.preference(place).ok_or(Reason::NodeNotSelected)?;
         let local = self.local[place].is_some();
-        let covered = self.covered_by_all + self.local[place].unwrap_or(0);
+        let covered = self.covered(place);
         if self.endpoints_exist {
             if covered == 0 || (self.is_local_required() && !local) {
                 return Err(Reason::NoLocalEndpoint);
@@ -87,7 +107,22 @@ impl<'a> Placement<'a> {
         } else if self.group.vips.values().all(|vip| vip.without_endpoints == WithoutEndpoints::Withdraw) {
             return Err(Reason::NoEndpoints);
         }
-        Ok(Fitness { covered, local, score: rendezvous::score(self.group_id, standing.id) })
+        Ok(Fitness { covered, preference, local, score: rendezvous::score(self.group_id, standing.id) })
+    }
+
+    /// The ports that a node covers on one of their addresses for which it is selected.
+    fn covered(&self, place: usize) -> usize {
+        if self.is_uniform {
+            return self.covered_by_all + self.local[place].unwrap_or(0);
+        }
+        let node = &self.nodes.standings()[place].name;
+        let is_selected = |address: &IpAddr| self.reach_of(*address).preference(place).is_some();
+        let covers = |port: &&GroupPort| port.is_covered_by(node) && port.addresses.iter().any(is_selected);
+        self.group.ports.iter().filter(covers).count()
+    }
+
+    fn reach_of(&self, address: IpAddr) -> &Reach<'a> {
+        self.reaches.get(&address).unwrap_or(&self.reach)
     }
 
     /// Endpoints without a node name could be anywhere: if there are only such, none can be asked to be local.
@@ -99,7 +134,10 @@ impl<'a> Placement<'a> {
     pub(crate) fn announcer(&self, address: IpAddr, vip: &Vip) -> Result<&'a NodeName, Reason> {
         self.is_wanted(address, vip)?;
         let Some((holder, _)) = self.holder else {
-            let any_eligible = self.nodes.standings().iter().any(|standing| standing.obstacle.is_none());
+            let standings = self.nodes.standings().iter().enumerate();
+            let mut eligible = standings
+                .filter(|(place, it)| it.obstacle.is_none() && self.reach.preference(*place).is_some());
+            let any_eligible = eligible.next().is_some();
             return Err(if any_eligible { Reason::NoEndpointOnEligibleNode } else { Reason::NoEligibleNode });
         };
         let holder = &self.nodes.standings()[holder].name;
@@ -110,6 +148,10 @@ impl<'a> Placement<'a> {
     /// Whether a node that holds the group announces one of its addresses, or why it does not.
     pub(crate) fn while_holding(&self, holder: &NodeName, address: IpAddr, vip: &Vip) -> Result<(), Reason> {
         self.is_wanted(address, vip)?;
+        let place = self.nodes.place(holder);
+        if place.is_some_and(|place| self.reach_of(address).preference(place).is_none()) {
+            return Err(Reason::HolderNotSelected { node: holder.clone() });
+        }
         if self.has_endpoints(address) && !self.ports_of(address).any(|port| port.is_covered_by(holder)) {
             return Err(Reason::HolderLacksEndpoint { node: holder.clone() });
         }
@@ -118,6 +160,9 @@ impl<'a> Placement<'a> {
 
     /// Whether any node should announce the address.
     fn is_wanted(&self, address: IpAddr, vip: &Vip) -> Result<(), Reason> {
+        if self.reach_of(address).is_nowhere() {
+            return Err(Reason::NoAdvertisement);
+        }
         if vip.without_endpoints == WithoutEndpoints::Refuse || self.has_endpoints(address) {
             Ok(())
         } else {
@@ -160,7 +205,23 @@ impl<'a> Placement<'a> {
             unready: unready.collect(),
             forwards: !self.endpoints_exist || self.group.ports.iter().any(covers),
             lingers: self.is_local_required() && self.covered_by_all > 0,
+            revert: self.reach.revert(),
         })
+    }
+
+    /// The interfaces on which `node` announces an address; `None` for any.
+    pub(crate) fn interfaces(&self, node: &NodeName, address: IpAddr) -> Option<BTreeSet<Arc<str>>> {
+        self.reach_of(address).interfaces(self.nodes.place(node)?)
+    }
+
+    /// How thoroughly an address is checked before its first use.
+    pub(crate) fn conflict_detection(&self, address: IpAddr) -> ConflictDetection {
+        self.reach_of(address).conflict_detection()
+    }
+
+    /// The names of the advertisements about each address.
+    pub(crate) fn advertisements(&self) -> BTreeMap<IpAddr, Vec<Arc<str>>> {
+        self.reaches.iter().map(|(address, reach)| (*address, reach.names())).collect()
     }
 
     /// Why a node does not announce the group; `None` for the holder.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use keryx_api::Protocol;
+use keryx_api::l2_advertisement::ConflictDetection;
 use serde::{Deserialize, Serialize};
 
 use crate::{GroupKey, NodeName, Owner, OwnerKey, Reason};
@@ -63,6 +64,10 @@ pub struct VipPlan {
     /// The node that announces it if no node holds the group yet. If none does, `decision` says why, the same on every
     /// node.
     pub announcer: Option<NodeName>,
+    /// The interfaces on which this node announces it; `None` for any that fits.
+    pub interfaces: Option<Arc<BTreeSet<Arc<str>>>>,
+    /// How thoroughly it is checked before its first use.
+    pub conflict_detection: ConflictDetection,
 }
 
 /// Candidates of one group that a plan names. Should all of them fail at once, the next plan names others.
@@ -86,6 +91,8 @@ pub struct GroupPlan {
     /// Candidates are only nodes with an endpoint of their own, and yet every node forwards (policy `Cluster`): a holder that
     /// lost its last endpoint serves on for a while, since a move resets connections.
     pub lingers: bool,
+    /// The group goes back to the best candidate as soon as that can announce it.
+    pub revert: bool,
 }
 
 /// What one node does with one address.

@@ -36,12 +36,13 @@ pub enum Reason {
     /// No port has an endpoint of the VIP's family anywhere, and the owner's policy is to withdraw.
     #[error(
         "no port has a ready endpoint of this address family; start a ready Pod of a backend, \
-         or, for a Gateway, set withoutEndpoints: Refuse to announce it all the same"
+         or set withoutEndpoints: Refuse in an L2Advertisement about it to announce it all the same"
     )]
     NoEndpoints,
     /// No node of the cluster is eligible.
     #[error(
-        "no node is eligible to announce: each lacks a ready speaker, has no network, is excluded or is draining"
+        "no node is eligible to announce: each lacks a ready speaker, has no network, is excluded, is draining, \
+         or is not selected by an L2Advertisement"
     )]
     NoEligibleNode,
     /// A local endpoint is required, and no eligible node has one.
@@ -60,6 +61,24 @@ pub enum Reason {
         /// The group's announcer.
         node: NodeName,
     },
+    /// There are L2Advertisements, and none is about this address.
+    #[error(
+        "there are L2Advertisements, but none is about this address; name its pool in one, or, if one should be, \
+         see its conditions"
+    )]
+    NoAdvertisement,
+    /// The group's announcer is not selected for this VIP, though for another.
+    #[error(
+        "Node {node} announces the other addresses of the group, but no L2Advertisement about this one selects it; \
+         let those about all addresses of the group select the same nodes"
+    )]
+    HolderNotSelected {
+        /// The group's announcer.
+        node: NodeName,
+    },
+    /// No advertisement about the group's VIPs selects this node.
+    #[error("no L2Advertisement about this address selects this node; see their nodeSelectors")]
+    NodeNotSelected,
     /// This node has no endpoint, and a local one is required.
     #[error(
         "this node has no ready endpoint of its own, which externalTrafficPolicy: Local or \
@@ -123,6 +142,9 @@ impl Reason {
             Self::NoEligibleNode => "NoEligibleNode",
             Self::NoEndpointOnEligibleNode => "NoEndpointOnEligibleNode",
             Self::HolderLacksEndpoint { .. } => "HolderLacksEndpoint",
+            Self::NoAdvertisement => "NoAdvertisement",
+            Self::HolderNotSelected { .. } => "HolderNotSelected",
+            Self::NodeNotSelected => "NodeNotSelected",
             Self::NoLocalEndpoint => "NoLocalEndpoint",
             Self::CoversFewerPorts { .. } => "CoversFewerPorts",
             Self::HolderIs { .. } => "HolderIs",

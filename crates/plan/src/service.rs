@@ -1,12 +1,12 @@
 //! What the plan keeps of a Service.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use keryx_api::Protocol;
-use keryx_api::assigned::Assigned;
+use keryx_api::assigned::{Assigned, pool_of, pools_of};
 use keryx_api::names::{COMPONENT_ANCHOR, COMPONENT_CLONE, LABEL_COMPONENT};
 
 use crate::StatusPart;
@@ -31,10 +31,30 @@ pub(crate) struct ServiceFacts {
     pub(crate) ports: Box<[PortFacts]>,
     /// Addresses of ours. Always empty for clones and anchors, whose addresses come from the exposure.
     pub(crate) assigned: Box<[IpAddr]>,
+    /// The pools of these, to be read by [`pool_of`].
+    pub(crate) pools: Box<[String]>,
+    pub(crate) labels: LabelText,
     /// Addresses that only one of the two parts of the status names, with the part that does not.
     pub(crate) half_assigned: Box<[(IpAddr, StatusPart)]>,
     /// The key by which it shares its addresses with others.
     pub(crate) sharing_key: Option<Box<str>>,
+}
+
+/// Labels, in little memory, since every Service has some and few advertisements ask for them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct LabelText(Box<str>);
+
+impl LabelText {
+    fn of(labels: Option<&BTreeMap<String, String>>) -> Self {
+        let each = labels.into_iter().flatten();
+        Self(each.map(|(key, value)| format!("{key}={value},")).collect::<String>().into())
+    }
+
+    /// The labels. Neither key nor value can hold a separator (Kubernetes, syntax of labels).
+    pub(crate) fn read(&self) -> BTreeMap<String, String> {
+        let each = self.0.split(',').filter_map(|pair| pair.split_once('='));
+        each.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
 }
 
 /// A TCP or UDP port of a Service.
@@ -69,11 +89,14 @@ impl ServiceFacts {
         } else {
             (ingress(service), Assigned::read(service))
         };
-        let (marked, sharing_key) = mark.map_or_else(Default::default, |mark| {
-            (BTreeSet::from_iter(mark.addresses), mark.sharing_key.map(String::into_boxed_str))
+        let (marked, pools, sharing_key) = mark.map_or_else(Default::default, |mark| {
+            (mark.addresses, mark.pools, mark.sharing_key.map(String::into_boxed_str))
         });
+        let pool_of_marked =
+            |address: &IpAddr| pool_of(&pools, marked.iter().position(|marked| marked == address)?);
+        let marked_set = BTreeSet::from_iter(marked.iter().copied());
         let half_assigned = ingress
-            .symmetric_difference(&marked)
+            .symmetric_difference(&marked_set)
             .map(|address| {
                 let missing_from =
                     if ingress.contains(address) { StatusPart::Condition } else { StatusPart::Ingress };
@@ -85,12 +108,15 @@ impl ServiceFacts {
             Some("Local") => TrafficPolicy::Local,
             Some(_) | None => TrafficPolicy::Cluster,
         };
+        let assigned: Box<[IpAddr]> = ingress.intersection(&marked_set).copied().collect();
         Some(Self {
             uid: service.metadata.uid.as_deref().unwrap_or_default().into(),
             created_secs: created.map_or(i64::MAX, |time| time.0.as_second()),
             policy,
             ports: spec.ports.iter().flatten().filter_map(PortFacts::of).collect(),
-            assigned: ingress.intersection(&marked).copied().collect(),
+            pools: pools_of(assigned.iter().filter_map(pool_of_marked)).into(),
+            labels: LabelText::of(service.metadata.labels.as_ref()),
+            assigned,
             half_assigned,
             sharing_key,
         })

@@ -1,5 +1,6 @@
 //! Tests of the crate through its public API: objects in, plan out.
 
+mod advertisements;
 mod endpoints;
 mod fixtures;
 mod groups;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::group::Group;
 use crate::placement::Placement;
@@ -31,11 +32,14 @@ struct Entries {
 
 impl Index {
     /// Computes every group anew that changed since the last update, as seen from node `me`, and returns where the
-    /// plan differs from the last. A change of what a Node or speaker means to the plan, or of `me`, touches all groups.
+    /// plan differs from the last. A change of what a Node, speaker or advertisement means to the plan, or of `me`, touches all
+    /// groups.
     pub fn update(&mut self, me: &NodeName) -> Changes {
+        let nodes_stale = self.nodes.is_stale();
         let nodes_changed = self.nodes.refresh();
+        let advertised_anew = self.advertisements.refresh(&self.nodes, nodes_stale);
         let mut dirty = std::mem::take(&mut self.dirty);
-        if nodes_changed || self.planned.me.as_ref() != Some(me) {
+        if nodes_changed || advertised_anew || self.planned.me.as_ref() != Some(me) {
             self.planned.me = Some(me.clone());
             dirty.extend(self.services.keys().cloned().map(OwnerKey::Service));
             dirty.extend(self.exposures.keys().cloned().map(OwnerKey::Exposure));
@@ -56,7 +60,7 @@ impl Index {
                 dirty.remove(member);
             }
             groups_computed += 1;
-            let placement = Placement::new(&group, &self.nodes);
+            let placement = Placement::new(&group, &self.nodes, &self.advertisements);
             enter(&group, &placement, me, &mut after);
             self.planned.remember(&group);
             after
@@ -91,7 +95,7 @@ impl Index {
         let group = self.group(owner)?;
         let owners = group.members.iter().filter_map(|member| self.owner(member)).collect();
         let sharing_key = self.sharing_key(owner).map(str::to_owned);
-        Some(GroupExplanation::new(&group, owners, sharing_key, &self.nodes))
+        Some(GroupExplanation::new(&group, owners, sharing_key, &self.nodes, &self.advertisements))
     }
 }
 
@@ -138,8 +142,15 @@ fn enter(group: &Group, placement: &Placement<'_>, me: &NodeName, plan: &mut Pla
         };
         let while_holding =
             placement.while_holding(me, address, vip).map_or_else(Decision::Skip, |()| Decision::Announce);
-        let owners = vip.owners.as_slice().into();
-        let vip_plan = VipPlan { owners, group: group.key.clone(), decision, while_holding, announcer };
+        let vip_plan = VipPlan {
+            owners: vip.owners.as_slice().into(),
+            group: group.key.clone(),
+            decision,
+            while_holding,
+            announcer,
+            interfaces: placement.interfaces(me, address).map(Arc::new),
+            conflict_detection: placement.conflict_detection(address),
+        };
         plan.vips.insert(address, vip_plan);
     }
     plan.groups.extend(placement.plan(me).map(|group_plan| (group.key.clone(), group_plan)));

@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::ConfigMap;
+use keryx_api::assigned::pool_of;
 use keryx_api::ledger::{LedgerEntry, LedgerOwner, data_key};
 use keryx_ipam::Pool;
 
@@ -201,7 +202,7 @@ fn entry_from_statuses(address: IpAddr, owners: &Owners, pools: &[Pool]) -> Opti
     let mut holders = Vec::new();
     for shown in &owners.shown {
         if let Some(place) = shown.addresses.iter().position(|shown| *shown == address) {
-            pool = pool.or_else(|| shown.pool_of(place));
+            pool = pool.or_else(|| pool_of(&shown.pools, place));
             holders.push(owner(&shown.owner));
         }
     }

@@ -15,15 +15,8 @@ pub struct Shown {
     pub owner: LedgerOwner,
     /// Its addresses, in their order.
     pub addresses: Vec<IpAddr>,
-    /// The pools that the status names, in the order of their first address; a Gateway's names none.
+    /// The pools that the status names, to be read by [`pool_of`](keryx_api::assigned::pool_of); a Gateway's names none.
     pub pools: Vec<String>,
-}
-
-impl Shown {
-    /// The pool that the status names for the address at `place` of [`Self::addresses`].
-    pub fn pool_of(&self, place: usize) -> Option<&str> {
-        self.pools.get(place).or(self.pools.last()).map(String::as_str)
-    }
 }
 
 /// `service` as the ledger names it.

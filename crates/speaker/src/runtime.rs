@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use keryx_api::exposure::Exposure;
+use keryx_api::ip_address_pool::{self, IPAddressPool};
+use keryx_api::l2_advertisement::{self, L2Advertisement};
 use keryx_api::names;
 use keryx_daemon::endpoints::{self, Bind, Ready};
 use keryx_daemon::events::Publisher;
@@ -51,6 +53,8 @@ enum Input {
     Nodes(Change<Node>),
     SpeakerPods(Change<Pod>),
     Exposures(Change<ConfigMap>),
+    AddressPools(Change<IPAddressPool>),
+    L2Advertisements(Change<L2Advertisement>),
 }
 
 /// Runs the speaker until a stop signal.
@@ -133,7 +137,26 @@ fn watch_all(client: &Client, namespace: &str) -> mpsc::Receiver<Input> {
     let pods = Api::namespaced(client.clone(), namespace);
     tokio::spawn(watch::run(pods, component(names::COMPONENT_SPEAKER), Input::SpeakerPods, sender.clone()));
     let exposures = Api::namespaced(client.clone(), namespace);
-    tokio::spawn(watch::run(exposures, component(names::COMPONENT_EXPOSURE), Input::Exposures, sender));
+    let exposed = component(names::COMPONENT_EXPOSURE);
+    tokio::spawn(watch::run(exposures, exposed, Input::Exposures, sender.clone()));
+    let pools = Api::namespaced(client.clone(), namespace);
+    tokio::spawn(watch::run_if_defined(
+        client.clone(),
+        ip_address_pool::DEFINITION,
+        pools,
+        config(),
+        Input::AddressPools,
+        sender.clone(),
+    ));
+    let advertisements = Api::namespaced(client.clone(), namespace);
+    tokio::spawn(watch::run_if_defined(
+        client.clone(),
+        l2_advertisement::DEFINITION,
+        advertisements,
+        config(),
+        Input::L2Advertisements,
+        sender,
+    ));
     inputs
 }
 
@@ -159,7 +182,15 @@ struct Core {
 
 impl Core {
     fn new(me: NodeName, orders: state::Sender<Orders>, metrics: Metrics, events: Events) -> Self {
-        let unsynced = BTreeSet::from(["Service", "EndpointSlice", "Node", "Pod", "ConfigMap"]);
+        let unsynced = BTreeSet::from([
+            "Service",
+            "EndpointSlice",
+            "Node",
+            "Pod",
+            "ConfigMap",
+            "IPAddressPool",
+            "L2Advertisement",
+        ]);
         Self {
             me,
             index: Index::default(),
@@ -260,6 +291,24 @@ impl Core {
                 }
             }
             Input::Exposures(change) => self.apply_exposures(change),
+            Input::AddressPools(change) => {
+                self.synced("IPAddressPool", &change);
+                match change {
+                    Change::Apply(pool) => self.index.apply_address_pool(&pool),
+                    Change::Delete(pool) => self.index.delete_address_pool(&pool.name_any()),
+                    Change::Reset(all) => self.index.reset_address_pools(all.iter().map(|object| &**object)),
+                }
+            }
+            Input::L2Advertisements(change) => {
+                self.synced("L2Advertisement", &change);
+                match change {
+                    Change::Apply(object) => self.index.apply_l2_advertisement(&object),
+                    Change::Delete(object) => self.index.delete_l2_advertisement(&object.name_any()),
+                    Change::Reset(all) => {
+                        self.index.reset_l2_advertisements(all.iter().map(|object| &**object));
+                    }
+                }
+            }
         }
     }
 

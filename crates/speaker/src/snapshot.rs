@@ -72,6 +72,7 @@ mod tests {
     use std::sync::Arc;
 
     use keryx_api::Protocol;
+    use keryx_api::l2_advertisement::ConflictDetection;
     use keryx_api::ledger::OwnerKind;
     use keryx_plan::{Decision, GroupKey, GroupPlan, ObjectName, Owner, OwnerKey, Plan, Reason, VipPlan};
 
@@ -87,6 +88,8 @@ mod tests {
             decision: Decision::Skip(Reason::HolderIs { node: "n2".into() }),
             while_holding: Decision::Announce,
             announcer: Some("n2".into()),
+            interfaces: Some(Arc::new([Arc::from("eth1")].into())),
+            conflict_detection: ConflictDetection::Full,
         };
         let group_plan = GroupPlan {
             id: 7,
@@ -95,6 +98,7 @@ mod tests {
             unready: [].into(),
             forwards: true,
             lingers: false,
+            revert: true,
         };
         let mut plan = Plan { groups: BTreeMap::from([(group, group_plan)]), ..Plan::default() };
         plan.vips.insert(vip, vip_plan);

@@ -88,7 +88,7 @@ pub const WALLS: &[Wall] = &[
     },
     Wall {
         name: "keryx-plan",
-        only: Some(&["ipnet", "k8s-openapi", "keryx-api", "serde", "sha2", "thiserror"]),
+        only: Some(&["ipnet", "k8s-openapi", "keryx-api", "kube", "serde", "sha2", "thiserror"]),
         never: PURE_WITH_TYPES,
         why: PURE_WHY,
     },

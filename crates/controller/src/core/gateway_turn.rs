@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
-use keryx_api::assigned::Assigned;
+use keryx_api::assigned::{self, Assigned};
 use keryx_api::exposure;
 use keryx_api::gateway_api::{Gateway, Route, RouteKind};
 use keryx_api::names;
@@ -107,11 +107,14 @@ impl Core {
         addresses: &Addresses,
     ) -> Outcome {
         let none = BTreeMap::new();
-        let sharing_key = self.claims.sharing_key(&gateway_owner(gateway).id);
+        let owner = gateway_owner(gateway).id;
+        let sharing_key = self.claims.sharing_key(&owner);
+        let pools = self.pools_of(&owner, addresses.state.held());
         let inputs = Inputs {
             gateway,
             routes,
             addresses: &addresses.state,
+            pools: &pools,
             address_notes: &addresses.notes,
             sharing_key: sharing_key.as_deref(),
             write_failures: self.refused.get(&Key::of(&gateway.metadata)).unwrap_or(&none),
@@ -192,15 +195,15 @@ impl Core {
 
     /// The mark that says which addresses an owner has; clones and anchor carry that of their Gateway.
     pub(super) fn mark_of(&self, owner: &OwnerId, addresses: &[IpAddr]) -> Assigned {
-        let claims = self.claims.held(owner);
-        let mut seen = BTreeSet::new();
-        let pools = addresses
-            .iter()
-            .filter_map(|address| claims.iter().find(|claim| claim.address == *address))
-            .map(|claim| claim.pool.to_string())
-            .filter(|pool| seen.insert(pool.clone()))
-            .collect();
+        let pools = self.pools_of(owner, addresses);
         Assigned { addresses: addresses.to_vec(), pools, sharing_key: self.claims.sharing_key(owner) }
+    }
+
+    /// The pools that these addresses of an owner are from.
+    fn pools_of(&self, owner: &OwnerId, addresses: &[IpAddr]) -> Vec<String> {
+        let claims = self.claims.held(owner);
+        let pool = |address: &IpAddr| claims.iter().find(|claim| claim.address == *address);
+        assigned::pools_of(addresses.iter().filter_map(pool).map(|claim| &*claim.pool))
     }
 
     fn exposure_steps(&self, gateway: &Gateway, outcome: &Outcome) -> Option<Step> {

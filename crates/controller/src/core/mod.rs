@@ -10,6 +10,7 @@
 //! While the ledger is being written, changes queue up; the next turn takes them all, so a burst costs few writes.
 //! A subject with writes under way is not decided again until their report is in.
 
+mod advertisements;
 mod claims;
 mod gateway_addresses;
 mod gateway_turn;
@@ -29,6 +30,7 @@ use k8s_openapi::api::networking::v1::ServiceCIDR;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use keryx_api::gateway_api::{Gateway, GatewayClass, ReferenceGrant, Route, RouteKind};
 use keryx_api::ip_address_pool::IPAddressPool;
+use keryx_api::l2_advertisement::L2Advertisement;
 use keryx_daemon::endpoints::Ready;
 use keryx_daemon::watch::Change;
 use keryx_gateway::{class, status};
@@ -76,6 +78,8 @@ pub(crate) enum Input {
     Ranges(Change<ConfigMap>),
     /// IPAddressPools of Keryx' namespace.
     AddressPools(Change<IPAddressPool>),
+    /// L2Advertisements of Keryx' namespace.
+    L2Advertisements(Change<L2Advertisement>),
     /// The ledger's ConfigMaps, by which version they have.
     Ledger(Change<PartialObjectMeta<ConfigMap>>),
     /// Exposures.
@@ -230,6 +234,10 @@ impl Core {
                 }
                 self.pools.touch();
             }
+            Input::L2Advertisements(change) => {
+                self.synced("L2Advertisement", &change);
+                self.index.l2_advertisements_changed(change);
+            }
             Input::Ledger(change) => self.apply_ledger(&change),
             Input::Exposures(change) => {
                 self.synced("exposures", &change);
@@ -269,6 +277,9 @@ impl Core {
         let mut needed = Vec::new();
         if served.address_pools && !self.served.address_pools {
             needed.push("IPAddressPool");
+        }
+        if served.l2_advertisements && !self.served.l2_advertisements {
+            needed.push("L2Advertisement");
         }
         if served.service_cidrs && !self.served.service_cidrs {
             needed.push("ServiceCIDR");
@@ -463,6 +474,7 @@ impl Core {
                 self.pools.touch();
                 Vec::new()
             }
+            Subject::L2Advertisement(key) => self.l2_advertisement_steps(key),
             Subject::Class(name) => self.class_steps(name),
             Subject::Gateway(key) => self.gateway_steps(key),
             Subject::Service(key) => self.service_steps(key),
@@ -485,7 +497,7 @@ impl Core {
     /// can join them. Among others the oldest comes first.
     fn in_order(&self, batch: Vec<Subject>) -> Vec<Subject> {
         let rank = |subject: &Subject| match subject {
-            Subject::Class(_) | Subject::Pool(_) => (false, 0),
+            Subject::Class(_) | Subject::Pool(_) | Subject::L2Advertisement(_) => (false, 0),
             Subject::Gateway(key) => {
                 let created = self.index.gateways.find(key).map(|object| created_secs(&object.metadata));
                 (!self.claims.holds(&owner_id(OwnerKind::Gateway, key)), created.unwrap_or_default())

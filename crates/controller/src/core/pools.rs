@@ -95,6 +95,7 @@ impl Core {
         let moved = self.claims.set_pools(pools);
         self.index.dirty.extend(moved);
         self.pools.touch();
+        self.index.mark_l2_advertisements();
         self.metrics.forget_pools();
         self.report_pools();
     }

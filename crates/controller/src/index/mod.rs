@@ -15,6 +15,7 @@ use keryx_api::gateway_api::{
     RouteKind,
 };
 use keryx_api::ip_address_pool::IPAddressPool;
+use keryx_api::l2_advertisement::L2Advertisement;
 use keryx_api::names;
 use keryx_daemon::watch::Change;
 pub(crate) use keryx_gateway::ObjectKey as Key;
@@ -36,6 +37,8 @@ pub(crate) enum Subject {
     Service(Key),
     /// The status of an IPAddressPool.
     Pool(Key),
+    /// The status of an L2Advertisement.
+    L2Advertisement(Key),
 }
 
 impl std::fmt::Display for Subject {
@@ -45,6 +48,7 @@ impl std::fmt::Display for Subject {
             Self::Gateway(key) => write!(f, "Gateway {key}"),
             Self::Service(key) => write!(f, "Service {key}"),
             Self::Pool(key) => write!(f, "IPAddressPool {key}"),
+            Self::L2Advertisement(key) => write!(f, "L2Advertisement {key}"),
         }
     }
 }
@@ -72,6 +76,8 @@ pub(crate) struct Index {
     pub(crate) service_cidrs: Store<ServiceCIDR>,
     /// IPAddressPools of Keryx' namespace.
     pub(crate) address_pools: Store<IPAddressPool>,
+    /// L2Advertisements of Keryx' namespace.
+    pub(crate) l2_advertisements: Store<L2Advertisement>,
     /// Exposure ConfigMaps.
     pub(crate) exposures: Store<ConfigMap>,
     /// Who refers to whom.
@@ -149,6 +155,9 @@ impl Index {
             Stored::Pool(object) => {
                 self.address_pools.note_written(object);
             }
+            Stored::L2Advertisement(object) => {
+                self.l2_advertisements.note_written(object);
+            }
             Stored::Class(object) => {
                 self.classes.note_written(object).into_iter().for_each(|changed| self.mark_class(changed));
             }
@@ -195,6 +204,17 @@ impl Index {
         let spec = |pool: &Option<Arc<IPAddressPool>>| pool.as_ref().map(|pool| pool.spec.clone());
         let changed = changes(&mut self.address_pools, change);
         changed.iter().any(|changed| spec(&changed.old) != spec(&changed.new))
+    }
+
+    pub(crate) fn l2_advertisements_changed(&mut self, change: Change<L2Advertisement>) {
+        let changed = changes(&mut self.l2_advertisements, change).into_iter();
+        self.dirty.extend(changed.map(|changed| Subject::L2Advertisement(changed.key)));
+    }
+
+    /// Marks all L2Advertisements: the pools that they name may have come or gone.
+    pub(crate) fn mark_l2_advertisements(&mut self) {
+        let all = self.l2_advertisements.iter().map(|(key, _)| Subject::L2Advertisement(key.clone()));
+        self.dirty.extend(all);
     }
 
     /// Takes in Nodes; says whether any address or Pod range may have changed.

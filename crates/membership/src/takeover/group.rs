@@ -14,6 +14,8 @@ use crate::{GroupId, NodeId, Term};
 
 /// How long a claim may stay unconfirmed by its node's own word, and how long an answer of the driver is waited for.
 pub(super) const CONFIRM_LIMIT: Duration = Duration::from_secs(1);
+/// The same for a thorough question, which takes 4 to 7 s.
+pub(super) const THOROUGH_LIMIT: Duration = Duration::from_secs(10);
 /// How long a question whose answer was a foreign station is not asked again.
 const FOREIGN_REST: Duration = Duration::from_secs(10);
 /// How old the segment's silence may be when a claim relies on it.
@@ -327,14 +329,21 @@ impl Group {
         matches!(self.question, Question::Silent { at } if at + SILENCE_AGE_MAX >= now)
     }
 
+    /// Whether a question now is the thorough one before the first claim of all.
+    pub(super) fn is_first_check(&self) -> bool {
+        let thoroughly = self.candidacy.as_ref().is_some_and(|candidacy| candidacy.checks_thoroughly);
+        thoroughly && self.freed == Freed::New && self.claims.is_empty()
+    }
+
     /// Asks the segment who answers, unless that is under way or has to rest. Returns when to look again.
     pub(super) fn ask_holder(&mut self, context: &Context<'_>, out: &mut Outbox) -> Instant {
         match self.question {
             Question::Open { until } | Question::Foreign { until } if until > context.now => until,
             Question::Open { .. } | Question::Foreign { .. } | Question::Idle | Question::Silent { .. } => {
-                let until = context.now + CONFIRM_LIMIT;
+                let thorough = self.is_first_check();
+                let until = context.now + if thorough { THOROUGH_LIMIT } else { CONFIRM_LIMIT };
                 self.question = Question::Open { until };
-                out.actions.push_back(Action::AskHolder { group: context.group });
+                out.actions.push_back(Action::AskHolder { group: context.group, thorough });
                 until
             }
         }

@@ -49,6 +49,8 @@ pub struct Candidacy {
     pub outgoing: Outgoing,
     /// A holder that is no candidate any more and lives keeps the group for a while all the same.
     pub lingers: bool,
+    /// Before it is claimed for the first time of all, the segment is asked by all the probes of RFC 5227 instead of one.
+    pub checks_thoroughly: bool,
     /// The group moves back to the first in rank when that node returns.
     pub revert: bool,
 }

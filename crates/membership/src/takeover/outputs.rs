@@ -61,6 +61,8 @@ pub enum Action {
     AskHolder {
         /// The group.
         group: GroupId,
+        /// By all the probes of RFC 5227, at most for 10 s.
+        thorough: bool,
     },
     /// Tell the members that this node holds the group.
     TellHold {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::claims::{Claim, Word};
-use super::group::{Context, Freed, Group, SILENCE_AGE_MAX, Settled, Wire, Wish, above};
+use super::group::{Context, Freed, Group, SILENCE_AGE_MAX, Settled, THOROUGH_LIMIT, Wire, Wish, above};
 use super::outputs::Outbox;
 use super::roster::{Doubt, Presence, Verdict};
 use super::{Action, Cause, Event};
@@ -59,7 +59,10 @@ impl Group {
             Freed::Released(node) => Some(node),
             Freed::New | Freed::Yielded | Freed::Dead { .. } | Freed::Forgotten => None,
         };
-        let due = since + context.config.claim_step * self.turn(context, released_by);
+        let turn = self.turn(context, released_by);
+        // Who comes after another waits until that one has had the time for a thorough question.
+        let patience = if self.is_first_check() { THOROUGH_LIMIT } else { context.config.claim_step };
+        let due = since + patience * turn;
         if due > context.now {
             return Settled { due: Some(due), ..Settled::default() };
         }

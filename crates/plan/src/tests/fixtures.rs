@@ -1,5 +1,6 @@
 //! Small builders for the objects that the index takes in. Names of namespaced objects are written `namespace/name`.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{
@@ -11,6 +12,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time
 use k8s_openapi::jiff::Timestamp;
 use keryx_api::Protocol;
 use keryx_api::exposure::{AnnouncePolicy, ExposedPort, Exposure, GatewayReference, ServedBy, VERSION};
+use keryx_api::ip_address_pool::IPAddressPool;
+use keryx_api::l2_advertisement::L2Advertisement;
 use keryx_api::ledger::OwnerKind;
 use keryx_api::names::{COMPONENT_CLONE, CONDITION_ASSIGNED, LABEL_COMPONENT, LABEL_SERVICE_NAME};
 
@@ -210,6 +213,7 @@ pub(super) fn mk_exposure(gateway: &str, addresses: &[&str]) -> Exposure {
             uid: format!("uid-{name}"),
         },
         addresses: addresses.iter().map(|address| ip(address)).collect(),
+        pools: vec!["edge".into()],
         ports: Vec::new(),
         announce: AnnouncePolicy { announce_from: Default::default(), without_endpoints: Default::default() },
         sharing_key: None,
@@ -224,6 +228,21 @@ pub(super) fn add_clone_port(exposure: &mut Exposure, port: u16, clone: &str) {
 
 pub(super) fn add_anchor_port(exposure: &mut Exposure, port: u16) {
     exposure.ports.push(ExposedPort { port, protocol: Protocol::Tcp, served_by: ServedBy::Anchor });
+}
+
+/// An L2Advertisement with a spec in JSON.
+pub(super) fn mk_l2_advertisement(name: &str, spec: &str) -> L2Advertisement {
+    L2Advertisement::new(name, serde_json::from_str(spec).unwrap())
+}
+
+pub(super) fn mk_address_pool(name: &str, labels: &[(&str, &str)]) -> IPAddressPool {
+    let mut pool = IPAddressPool::new(name, Default::default());
+    pool.metadata.labels = Some(mk_labels(labels));
+    pool
+}
+
+pub(super) fn mk_labels(labels: &[(&str, &str)]) -> BTreeMap<String, String> {
+    labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
 }
 
 /// An index with the eligible nodes a, b and c.

@@ -20,6 +20,19 @@ const SLICES: [&str; 5] = ["e0", "e1", "e2", "e3", "e4"];
 const EXPOSURES: [&str; 2] = ["g0", "g1"];
 const SHARING_KEYS: [&str; 2] = ["k", "l"];
 const NODES: [&str; 3] = ["a", "b", "c"];
+const ADVERTISEMENTS: [&str; 2] = ["x", "y"];
+/// Specs of advertisements, in JSON.
+const SPECS: [&str; 9] = [
+    "{}",
+    r#"{"ipAddressPools": ["edge"]}"#,
+    r#"{"ipAddressPools": ["other"]}"#,
+    r#"{"ipAddressPoolSelectors": [{"matchLabels": {"zone": "1"}}], "revert": true}"#,
+    r#"{"nodeSelectors": [{"matchLabels": {"rack": "1"}}], "interfaces": ["eth1"]}"#,
+    r#"{"nodeSelectors": [{"matchLabels": {"rack": "2"}}], "interfaces": ["eth2"], "conflictDetection": "Full"}"#,
+    r#"{"preferredNodeSelectors": [{"weight": 5, "preference": {"matchLabels": {"rack": "2"}}}]}"#,
+    r#"{"serviceSelectors": [{"matchLabels": {"app": "s0"}}], "announceFrom": "LocalEndpoints"}"#,
+    r#"{"nodeSelectors": [{"matchExpressions": [{"key": "rack", "operator": "?"}]}], "withoutEndpoints": "Refuse"}"#,
+];
 /// Services have some of these ports, served by slices of the same port names.
 const PORTS: [(&str, u16); 2] = [("p0", 80), ("p1", 81)];
 
@@ -57,6 +70,7 @@ struct NodeModel {
     ready: bool,
     excluded: bool,
     address: Option<&'static str>,
+    rack: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -67,6 +81,9 @@ struct Model {
     nodes: BTreeMap<&'static str, NodeModel>,
     /// Node to whether its speaker Pod is Ready.
     speakers: BTreeMap<&'static str, bool>,
+    advertisements: BTreeMap<&'static str, &'static str>,
+    /// The pool of every address, with its zone.
+    pools: BTreeMap<&'static str, &'static str>,
 }
 
 /// One event of a watch, for an object by its name: `None` deletes.
@@ -77,6 +94,8 @@ enum Op {
     Exposure(&'static str, Option<ExposureModel>),
     Node(&'static str, Option<NodeModel>),
     Speaker(&'static str, Option<bool>),
+    Advertisement(&'static str, Option<&'static str>),
+    Pool(Option<&'static str>),
     /// A re-list of every kind, after which the world is this.
     Reset(Model),
     Update(&'static str),
@@ -122,8 +141,9 @@ fn exposure() -> impl Strategy<Value = ExposureModel> {
 
 fn node() -> impl Strategy<Value = NodeModel> {
     let address = prop::option::weighted(0.1, select(&ADDRESSES[..]));
-    (prop::bool::weighted(0.8), prop::bool::weighted(0.1), address)
-        .prop_map(|(ready, excluded, address)| NodeModel { ready, excluded, address })
+    let rack = prop::option::of(select(&["1", "2"][..]));
+    (prop::bool::weighted(0.8), prop::bool::weighted(0.1), address, rack)
+        .prop_map(|(ready, excluded, address, rack)| NodeModel { ready, excluded, address, rack })
 }
 
 fn model() -> impl Strategy<Value = Model> {
@@ -140,6 +160,7 @@ fn model() -> impl Strategy<Value = Model> {
             exposures,
             nodes,
             speakers,
+            ..Model::default()
         })
 }
 
@@ -151,6 +172,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (select(&EXPOSURES[..]), of(exposure())).prop_map(|(name, new)| Op::Exposure(name, new)),
         1 => (select(&NODES[..]), of(node())).prop_map(|(name, new)| Op::Node(name, new)),
         1 => (select(&NODES[..]), of(any::<bool>())).prop_map(|(name, new)| Op::Speaker(name, new)),
+        2 => (select(&ADVERTISEMENTS[..]), of(select(&SPECS[..]))).prop_map(|(name, new)| Op::Advertisement(name, new)),
+        1 => of(select(&["1", "2"][..])).prop_map(Op::Pool),
         1 => model().prop_map(Op::Reset),
         6 => prop_oneof![9 => Just("a"), 1 => Just("b")].prop_map(Op::Update),
     ]
@@ -164,6 +187,8 @@ impl Model {
         let ports = model.ports.iter().map(|(name, port)| mk_port(name, "TCP", (*port).into()));
         let mut service = set_created(set_ports(service, ports.collect()), model.created_secs);
         set_status(&mut service, &model.ingress, &model.marked);
+        let app = name.trim_start_matches("default/").to_owned();
+        service.metadata.labels.get_or_insert_default().insert("app".into(), app);
         let service = if model.local { set_local(service) } else { service };
         model.sharing_key.map_or(service.clone(), |key| set_sharing_key(service, key))
     }
@@ -203,6 +228,9 @@ impl Model {
             node.metadata.labels =
                 Some([(keryx_api::names::LABEL_EXCLUDE_NODE.into(), String::new())].into());
         }
+        if let Some(rack) = model.rack {
+            node.metadata.labels.get_or_insert_default().insert("rack".into(), rack.into());
+        }
         if let Some(address) = model.address {
             set_node_address(&mut node, address);
         }
@@ -222,6 +250,12 @@ impl Model {
         let exposures: Vec<_> = self.exposures.keys().map(|name| (*name, self.exposure(name))).collect();
         let nodes: Vec<_> = self.nodes.keys().map(|name| self.node(name)).collect();
         let speakers: Vec<_> = self.speakers.keys().map(|name| self.speaker(name)).collect();
+        let advertisements: Vec<_> =
+            self.advertisements.iter().map(|(name, spec)| mk_l2_advertisement(name, spec)).collect();
+        let pools: Vec<_> =
+            self.pools.iter().map(|(name, zone)| mk_address_pool(name, &[("zone", zone)])).collect();
+        index.reset_l2_advertisements(&advertisements);
+        index.reset_address_pools(&pools);
         index.reset_nodes(&nodes);
         index.reset_speaker_pods(&speakers);
         index.reset_endpoint_slices(&slices);
@@ -258,6 +292,16 @@ impl Model {
             Op::Speaker(node, new) => match put(&mut self.speakers, node, new) {
                 true => index.apply_speaker_pod(&self.speaker(node)),
                 false => index.delete_speaker_pod("keryx-system", &format!("speaker-{node}")),
+            },
+            Op::Advertisement(name, new) => match put(&mut self.advertisements, name, new) {
+                true => {
+                    index.apply_l2_advertisement(&mk_l2_advertisement(name, self.advertisements[name]));
+                }
+                false => index.delete_l2_advertisement(name),
+            },
+            Op::Pool(new) => match put(&mut self.pools, "edge", new) {
+                true => index.apply_address_pool(&mk_address_pool("edge", &[("zone", self.pools["edge"])])),
+                false => index.delete_address_pool("edge"),
             },
             Op::Reset(world) => {
                 *self = world;

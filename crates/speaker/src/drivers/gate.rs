@@ -63,6 +63,8 @@ mod tests {
             decision: Decision::Announce,
             while_holding: Decision::Announce,
             announcer: None,
+            interfaces: None,
+            conflict_detection: Default::default(),
         };
         let vips = vips.iter().map(|vip| (vip.parse().unwrap(), vip_plan.clone())).collect();
         Orders { plan: Arc::new(Plan { vips, ..Plan::default() }), ..Orders::default() }

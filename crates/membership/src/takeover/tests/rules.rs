@@ -56,7 +56,13 @@ impl Speaker {
     }
 
     fn candidacy(ranked: &[NodeId]) -> Candidacy {
-        Candidacy { ranked: ranked.to_vec(), outgoing: Outgoing::Forwards, lingers: false, revert: false }
+        Candidacy {
+            ranked: ranked.to_vec(),
+            outgoing: Outgoing::Forwards,
+            lingers: false,
+            checks_thoroughly: false,
+            revert: false,
+        }
     }
 
     fn group(&mut self, ranked: &[NodeId]) {
@@ -130,5 +136,5 @@ fn stopped(term: u32) -> Vec<Action> {
     vec![Action::Withdraw { group: G }, Action::TellRelease { group: G, term: Term(term) }]
 }
 
-const ASK_HOLDER: Action = Action::AskHolder { group: G };
+const ASK_HOLDER: Action = Action::AskHolder { group: G, thorough: false };
 const ASK_A: Action = Action::AskDead { node: A, group: G };

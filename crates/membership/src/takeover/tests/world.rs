@@ -255,7 +255,7 @@ impl World {
                 let question = Question::Kernel(index(asked));
                 self.at(ms(1), Happening::Question { from: node, boot, question, left: 2 });
             }
-            Action::AskHolder { group } => {
+            Action::AskHolder { group, .. } => {
                 let question = Question::Holder(group);
                 self.at(ms(1), Happening::Question { from: node, boot, question, left: 2 });
             }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use keryx_api::l2_advertisement::ConflictDetection;
 use keryx_layer2::{Check, IfIndex};
 use keryx_membership::takeover::{Action, Event};
 use keryx_membership::{GroupId, HolderAnswer, NodeId, ProbeResult};
@@ -61,7 +62,7 @@ impl Machines {
             }
             Action::AskDead { node, group } => self.ask_dead(node, group, now),
             Action::AskKernel { node, group } => self.ask_kernel(node, group, now),
-            Action::AskHolder { group } => self.ask_holder(group, now),
+            Action::AskHolder { group, thorough } => self.ask_holder(group, thorough, now),
             Action::TellHold { group, term } => self.members.hold(group, term),
             Action::TellRelease { group, term } => self.members.release(group, term),
         }
@@ -122,12 +123,13 @@ impl Machines {
         }
     }
 
-    fn ask_holder(&mut self, group: GroupId, now: Instant) {
+    fn ask_holder(&mut self, group: GroupId, thorough: bool, now: Instant) {
+        let check = if thorough { Check::Full } else { Check::Fast };
         let places = self.places(group);
         let mut asked = Vec::with_capacity(places.len());
         for (index, vip) in &places {
             self.use_interface(*index, now);
-            let question = self.announcer.check_address(*index, *vip, Check::Fast, now);
+            let question = self.announcer.check_address(*index, *vip, check, now);
             asked.extend(question.ok().map(|question| (question, *index, *vip)));
         }
         if asked.is_empty() || asked.len() < places.len() {
@@ -135,7 +137,9 @@ impl Machines {
             let answer = HolderAnswer::Foreign;
             self.takeover.handle_probe(ProbeResult::Holder { group, answer }, now);
         } else {
-            self.questions.asked_holder(group, asked);
+            let detection = self.groups.get(&group).map(|group| group.conflict_detection);
+            let heeds_strangers = detection != Some(ConflictDetection::Off);
+            self.questions.asked_holder(group, asked, heeds_strangers);
         }
     }
 

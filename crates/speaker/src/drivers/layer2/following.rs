@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use keryx_api::l2_advertisement::ConflictDetection;
 use keryx_layer2::IfIndex;
 use keryx_membership::{Candidacy, Facts, GroupId, NodeId, Outgoing};
 use keryx_netio::link::Links;
@@ -22,13 +23,16 @@ impl Machines {
         let links_changed = self.placing.links != links;
         let returned = self.follow_links(links, now);
         self.placing.internal_ips.clone_from(&orders.internal_ips);
+        let limited =
+            orders.plan.vips.iter().filter_map(|(vip, plan)| Some((*vip, plan.interfaces.clone()?)));
+        let limits_changed = self.placing.limit(limited.collect());
         self.draining = orders.draining;
         self.roster.set_nodes(&orders.nodes);
         // First which ways are open, then what is told on them.
         self.learn(now);
         self.tell_facts();
         self.follow_plan(&orders.plan, now);
-        if links_changed {
+        if links_changed || limits_changed {
             self.look_for_cuts(now);
             self.place_anew(now);
         }
@@ -100,9 +104,12 @@ impl Machines {
             let announces = |vip: &&IpAddr| {
                 plan.vips.get(*vip).is_some_and(|vip| vip.while_holding == Decision::Announce)
             };
+            let detection =
+                planned.vips.iter().filter_map(|vip| Some(plan.vips.get(vip)?.conflict_detection));
+            let conflict_detection = detection.max().unwrap_or_default();
             let announced = planned.vips.iter().filter(announces).copied().collect();
             self.group_of.extend(planned.vips.iter().map(|vip| (*vip, id)));
-            groups.insert(id, Group { announced, vips: planned.vips.clone() });
+            groups.insert(id, Group { announced, vips: planned.vips.clone(), conflict_detection });
         }
         let before = std::mem::replace(&mut self.groups, groups);
         for id in before.keys().filter(|id| !self.groups.contains_key(id)) {
@@ -115,11 +122,13 @@ impl Machines {
             // The last in rank, so that it keeps what it holds and takes nothing.
             let holder = self.takeover.holder(id).map(|(holder, _)| holder);
             ranked.extend(planned.unready.iter().map(node_id).filter(|node| Some(*node) == holder));
+            let detection = self.groups.get(&id).map(|group| group.conflict_detection);
             let candidacy = Candidacy {
                 ranked,
                 outgoing: if planned.forwards { Outgoing::Forwards } else { Outgoing::DeadEnd },
                 lingers: planned.lingers,
-                revert: false,
+                checks_thoroughly: detection == Some(ConflictDetection::Full),
+                revert: planned.revert,
             };
             self.takeover.set_group(id, candidacy, now);
             if before.get(&id) != self.groups.get(&id) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use keryx_api::l2_advertisement::ConflictDetection;
 use keryx_layer2::{Announcer, Config, Counters, IfIndex};
 use keryx_membership::members::{self, Members};
 use keryx_membership::takeover::{self, Takeover};
@@ -98,6 +99,8 @@ pub(super) struct Group {
     pub(super) announced: BTreeSet<IpAddr>,
     /// All its VIPs.
     pub(super) vips: Box<[IpAddr]>,
+    /// How thoroughly it is checked before its first use: the strictest of what is said of its VIPs.
+    pub(super) conflict_detection: ConflictDetection,
 }
 
 impl Machines {
@@ -126,7 +129,7 @@ impl Machines {
             conflicts: Conflicts::default(),
             reports: Vec::new(),
             roster: Roster::default(),
-            placing: Placing { only: settings.only, ..Placing::default() },
+            placing: Placing::new(settings.only),
             seeds: Vec::new(),
             paths: Paths::default(),
             cuts: Cuts::default(),

@@ -63,7 +63,9 @@ mod tests {
             has_master: false,
             addresses: vec!["192.0.2.1/24".parse().unwrap(), "2001:db8::1/64".parse().unwrap()],
         };
-        Placing { links: vec![link], ..Placing::default() }
+        let mut placing = Placing::default();
+        placing.links.push(link);
+        placing
     }
 
     #[test]

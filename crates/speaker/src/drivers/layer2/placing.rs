@@ -1,10 +1,11 @@
 //! Which interface of this node announces which VIP, and what hinders it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
-use keryx_layer2::interface::{self, Fit, Link, NoInterface, Unfit};
+use keryx_layer2::interface::{self, Fit, Link, Named, NoInterface, Unfit};
 use keryx_layer2::{IfIndex, MacAddr};
 use keryx_membership::Obstacle;
 use keryx_netio::link;
@@ -14,6 +15,10 @@ use keryx_netio::link;
 pub(super) struct Placing {
     /// Names given by `--interface`.
     pub(super) only: BTreeSet<String>,
+    /// The interfaces to which a VIP is limited by its advertisements; VIPs that are not are left out.
+    advertised: BTreeMap<IpAddr, Arc<BTreeSet<Arc<str>>>>,
+    /// All interfaces that are named there.
+    named: BTreeSet<Arc<str>>,
     /// The interfaces of this node.
     pub(super) links: Vec<Link>,
     /// The Node's InternalIPs.
@@ -34,6 +39,11 @@ pub(super) struct Hindered {
 }
 
 impl Placing {
+    /// Without interfaces yet; `only` as given by `--interface`.
+    pub(super) fn new(only: BTreeSet<String>) -> Self {
+        Self { only, ..Self::default() }
+    }
+
     /// The interface for `vip`. One that only carries the InternalIP is taken only if no speaker is on the VIP's segment.
     ///
     /// # Errors
@@ -49,7 +59,8 @@ impl Placing {
             });
         }
         let internal = self.internal_ips.iter().copied().find(|ip| ip.is_ipv4() == vip.is_ipv4());
-        match interface::choose(&self.links, vip, internal, &self.only) {
+        let advertised = self.advertised.get(&vip).map(|names| &**names);
+        match interface::choose(&self.links, vip, internal, Named { only: Some(&self.only), advertised }) {
             Ok(choice) if choice.fit != Fit::InternalIp => Ok(choice.interface),
             Ok(choice) => match self.segments.iter().find(|segment| segment.contains(&vip)) {
                 None => Ok(choice.interface),
@@ -62,6 +73,16 @@ impl Placing {
             },
             Err(none) => Err(Hindered { obstacle: obstacle_of(&none), why: none.to_string() }),
         }
+    }
+
+    /// Limits VIPs to these interfaces, and those that are left out to none. Says whether that changes anything.
+    pub(super) fn limit(&mut self, advertised: BTreeMap<IpAddr, Arc<BTreeSet<Arc<str>>>>) -> bool {
+        let changed = self.advertised != advertised;
+        if changed {
+            self.named = advertised.values().flat_map(|names| names.iter().cloned()).collect();
+            self.advertised = advertised;
+        }
+        changed
     }
 
     /// The obstacle on the VIP's own segment.
@@ -96,7 +117,9 @@ impl Placing {
         let usable = usable.filter(|(link, _)| {
             // Any address of its own is on its segment, so this asks about the interface alone.
             link.addresses.iter().any(|net| {
-                let fit = interface::fit(link, net.addr(), None, &self.only);
+                let is_named = self.named.contains(&*link.name);
+                let named = Named { only: Some(&self.only), advertised: is_named.then_some(&self.named) };
+                let fit = interface::fit(link, net.addr(), None, named);
                 !matches!(
                     fit,
                     Err(Unfit::SkippedByName(_)
@@ -172,6 +195,40 @@ mod tests {
             internal_ips: vec!["10.0.0.1".parse().unwrap()],
             ..Placing::default()
         }
+    }
+
+    #[test]
+    fn a_vip_goes_only_to_interfaces_that_its_advertisements_name_if_they_name_any() {
+        let mut placing = placing();
+        let vip: IpAddr = "192.0.2.10".parse().unwrap();
+        let limit = |names: &[&str]| {
+            let names: BTreeSet<Arc<str>> = names.iter().map(|name| Arc::from(*name)).collect();
+            BTreeMap::from([(vip, Arc::new(names))])
+        };
+        assert!(placing.limit(limit(&["eth1", "eth7"])));
+        assert!(!placing.limit(limit(&["eth1", "eth7"])));
+        assert_eq!(placing.choose(vip), Ok(IfIndex(1)));
+        placing.limit(limit(&["eth7"]));
+        let hindered = placing.choose(vip).unwrap_err();
+        assert_eq!(hindered.obstacle, Obstacle::NoFitInterface);
+        assert!(
+            hindered.why.contains("not among the interfaces of the L2Advertisements"),
+            "{}",
+            hindered.why
+        );
+        assert_eq!(placing.choose("192.0.2.11".parse().unwrap()), Ok(IfIndex(1)), "others are not limited");
+    }
+
+    #[test]
+    fn an_interface_that_is_skipped_by_its_name_is_used_and_told_if_an_advertisement_names_it() {
+        let mut placing = placing();
+        placing.links[0].name = "docker0".to_owned();
+        let vip: IpAddr = "192.0.2.10".parse().unwrap();
+        let told = |placing: &Placing| placing.facts().len();
+        assert_eq!(told(&placing), 1);
+        placing.limit(BTreeMap::from([(vip, Arc::new([Arc::from("docker0")].into()))]));
+        assert_eq!(placing.choose(vip), Ok(IfIndex(1)));
+        assert_eq!(told(&placing), 2);
     }
 
     #[test]

@@ -90,6 +90,7 @@ struct Holder {
     /// Those that answer for anything.
     proxies: BTreeSet<Stranger>,
     tested: bool,
+    heeds_strangers: bool,
 }
 
 impl Questions {
@@ -109,17 +110,18 @@ impl Questions {
     }
 
     /// Notes that it was asked who answers for a group: one question for each VIP. Earlier ones about it do not count any
-    /// more.
+    /// more. Unless strangers are heeded, it counts only what members answer.
     pub(super) fn asked_holder(
         &mut self,
         group: GroupId,
         questions: impl IntoIterator<Item = (QuestionId, IfIndex, IpAddr)>,
+        heeds_strangers: bool,
     ) {
         self.open.retain(|_, about| match about {
             About::Dead(_) | About::Kernel(_) | About::Segment(_) | About::Claim(_) => true,
             About::Holder(other, ..) | About::Proxy(other, _) => *other != group,
         });
-        let mut holder = Holder::default();
+        let mut holder = Holder { heeds_strangers, ..Holder::default() };
         for (question, interface, vip) in questions {
             holder.left += 1;
             self.open.insert(question, About::Holder(group, interface, vip));
@@ -172,6 +174,7 @@ impl Questions {
                 for mac in answered.iter().chain(seen).copied() {
                     match node_of(mac) {
                         Some(node) => holder.member = Some(node),
+                        None if !holder.heeds_strangers => {}
                         None => {
                             holder.strangers.insert(Stranger { vip, interface, mac });
                         }
@@ -231,7 +234,7 @@ mod tests {
     fn questions(ids: &[QuestionId]) -> Questions {
         let mut questions = Questions::default();
         let asked = ids.iter().enumerate().map(|(place, id)| (*id, ETH0, vip(place as u8)));
-        questions.asked_holder(GROUP, asked);
+        questions.asked_holder(GROUP, asked, true);
         questions
     }
 
@@ -241,6 +244,18 @@ mod tests {
         let now = crate::clock::now();
         announcer.set_interface(ETH0, MacAddr([2, 0, 0, 0, 0, 1]), now);
         (0..count).map(|_| announcer.ask_station(ETH0, vip(0), STRANGER, now).unwrap()).collect()
+    }
+
+    #[test]
+    fn strangers_that_are_not_heeded_count_for_nothing_and_members_always_count() {
+        for (mac, expected) in [(STRANGER, HolderAnswer::Silent), (MEMBER, HolderAnswer::Member(NodeId(2)))] {
+            let ids = ids(1);
+            let mut questions = Questions::default();
+            questions.asked_holder(GROUP, [(ids[0], ETH0, vip(0))], false);
+            let next = questions.decided(ids[0], Outcome::Answered(mac), &[mac], node_of);
+            let Some(Next::Holder(found)) = next else { panic!("no answer") };
+            assert_eq!((found.answer, found.strangers.len()), (expected, 0));
+        }
     }
 
     #[test]
@@ -290,7 +305,7 @@ mod tests {
     fn a_new_question_about_a_group_makes_the_earlier_one_void() {
         let ids = ids(2);
         let mut questions = questions(&ids[..1]);
-        questions.asked_holder(GROUP, [(ids[1], ETH0, vip(0))]);
+        questions.asked_holder(GROUP, [(ids[1], ETH0, vip(0))], true);
         assert!(questions.decided(ids[0], Outcome::Answered(MEMBER), &[], node_of).is_none());
         let Some(Next::Holder(found)) = questions.decided(ids[1], Outcome::Silent, &[], node_of) else {
             panic!("no answer")

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use keryx_api::l2_advertisement::ConflictDetection;
 use keryx_api::ledger::OwnerKind;
 use keryx_layer2::{Announcer, Config, IfIndex, MacAddr};
 use keryx_membership::{GroupId, Key, Keys, Term};
@@ -98,6 +99,8 @@ fn orders(number: u8, of: u8) -> Orders {
         decision: Decision::Announce,
         while_holding: Decision::Announce,
         announcer: Some(name(1)),
+        interfaces: None,
+        conflict_detection: ConflictDetection::Fast,
     };
     let group_plan = GroupPlan {
         id: rendezvous::group_id(&group),
@@ -106,6 +109,7 @@ fn orders(number: u8, of: u8) -> Orders {
         unready: [].into(),
         forwards: true,
         lingers: false,
+        revert: false,
     };
     let plan = Plan {
         vips: vips.into_iter().map(|vip| (vip, vip_plan.clone())).collect(),

@@ -27,6 +27,37 @@ fn rule_4_who_is_no_candidate_takes_nothing() {
     assert_eq!(speaker.actions(), [ASK_HOLDER]);
 }
 
+#[test]
+fn rule_6_the_first_claim_of_all_can_need_a_thorough_question_and_turns_as_long_as_it() {
+    let thorough = Action::AskHolder { group: G, thorough: true };
+    for (ranked, wait) in [([ME, A], ms(0)), ([A, ME], ms(10_000))] {
+        let mut speaker = Speaker::active();
+        let candidacy = Candidacy { checks_thoroughly: true, ..Speaker::candidacy(&ranked) };
+        speaker.machine.set_group(G, candidacy, speaker.now);
+        if wait > ms(0) {
+            speaker.pass(wait - ms(1));
+            assert_eq!(speaker.actions(), []);
+            speaker.pass(ms(1));
+        }
+        assert_eq!(speaker.actions(), [thorough]);
+        // It is waited for.
+        speaker.pass(ms(7_000));
+        assert_eq!(speaker.actions(), []);
+        speaker.wire(HolderAnswer::Silent);
+        assert!(speaker.actions().contains(&Action::Announce { group: G, term: Term(2) }));
+    }
+}
+
+#[test]
+fn rule_6_a_group_that_somebody_held_needs_no_thorough_question() {
+    let mut speaker = Speaker::active();
+    let candidacy = Candidacy { checks_thoroughly: true, ..Speaker::candidacy(&[A, ME]) };
+    speaker.machine.set_group(G, candidacy, speaker.now);
+    speaker.machine.handle_hold(A, G, Term(2), speaker.now);
+    speaker.machine.handle_release(A, G, Term(2), speaker.now);
+    assert!(speaker.actions().contains(&Action::Announce { group: G, term: Term(4) }));
+}
+
 /// What each candidate before this node is to gossip, and how long this node waits then.
 #[test]
 fn rule_5_candidates_take_turns_by_rank_and_liveness() {

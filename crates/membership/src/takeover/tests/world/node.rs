@@ -23,7 +23,7 @@ impl Plan {
         let mut ranked: Vec<NodeId> = candidates.map(id).collect();
         ranked.sort_by_key(|node| std::cmp::Reverse(claims::weight(GroupId(!group.0), *node)));
         let outgoing = self.eligible[me].err().unwrap_or(Outgoing::Forwards);
-        Candidacy { ranked, outgoing, lingers: false, revert: self.revert }
+        Candidacy { ranked, outgoing, lingers: false, checks_thoroughly: false, revert: self.revert }
     }
 }
 
