@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use keryx_api::{ip_address_pool, l2_advertisement};
+use keryx_api::{ip_address_pool, l2_advertisement, speaker_status};
 use serde_json::Value;
 
 use crate::reference::HEADER;
@@ -45,6 +45,25 @@ pub fn l2_advertisement() -> Result<String> {
                    \x20 interfaces:\n\
                    \x20 - eth1\n";
     page(&l2_advertisement::definition(), example)
+}
+
+/// `docs/reference/speakerstatus.md`.
+///
+/// # Errors
+/// If the definition has no schema.
+pub fn speaker_status() -> Result<String> {
+    let example = "apiVersion: keryx.dev/v1alpha1\n\
+                   kind: SpeakerStatus\n\
+                   metadata:\n\
+                   \x20 name: n1\n\
+                   \x20 namespace: keryx-system\n\
+                   spec:\n\
+                   \x20 node: n1\n\
+                   status:\n\
+                   \x20 announced: 12\n\
+                   \x20 members: 2\n\
+                   \x20 conflicting: 0\n";
+    page(&speaker_status::definition(), example)
 }
 
 /// The page of one kind: what it is, the smallest example, and a row for each field.

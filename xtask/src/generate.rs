@@ -34,6 +34,7 @@ pub fn files() -> Result<Vec<Generated>> {
         Generated { path: "manifests/install.yaml", contents: install },
         Generated { path: "docs/reference/ipaddresspool.md", contents: fields::ip_address_pool()? },
         Generated { path: "docs/reference/l2advertisement.md", contents: fields::l2_advertisement()? },
+        Generated { path: "docs/reference/speakerstatus.md", contents: fields::speaker_status()? },
         Generated { path: "docs/reference/names.md", contents: reference::names() },
         Generated { path: "docs/reference/rbac.md", contents: reference::rbac() },
     ])

@@ -4,7 +4,7 @@ use anyhow::Result;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use keryx_api::{ip_address_pool, l2_advertisement, names};
+use keryx_api::{ip_address_pool, l2_advertisement, names, speaker_status};
 use serde_json::{Value, json};
 
 use crate::rbac::{self, Who};
@@ -38,7 +38,7 @@ pub fn image_reference() -> String {
 /// If a rendered object does not fit its Kubernetes type.
 pub fn documents() -> Result<Vec<Document>> {
     let mut documents = vec![namespace()?];
-    for definition in [ip_address_pool::definition(), l2_advertisement::definition()] {
+    for definition in [ip_address_pool::definition(), l2_advertisement::definition(), speaker_status::definition()] {
         documents.push(document::<CustomResourceDefinition>(&serde_json::to_value(definition)?)?);
     }
     for who in Who::ALL {
@@ -184,7 +184,11 @@ fn speaker() -> Value {
             Who::Speaker,
             json!({
                 "args": [format!("--metrics-bind-address=127.0.0.1:{SPEAKER_PORT}")],
-                "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
+                "env": [
+                    own_field("NODE_NAME", "spec.nodeName"),
+                    own_field("POD_NAME", "metadata.name"),
+                    own_field("POD_UID", "metadata.uid"),
+                ],
                 "ports": [{"name": "membership", "containerPort": MEMBERSHIP_PORT, "protocol": "UDP"}],
                 "volumeMounts": [
                     {"name": "membership", "mountPath": "/etc/keryx/membership", "readOnly": true},
@@ -204,6 +208,11 @@ fn speaker() -> Value {
             }),
         ),
     )
+}
+
+/// An environment variable with a field of the Pod itself.
+fn own_field(name: &str, path: &str) -> Value {
+    json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}})
 }
 
 #[cfg(test)]

@@ -169,9 +169,9 @@ pub const RULES: &[Rule] = &[
         who: Who::Controller,
         scope: Scope::OwnNamespace,
         group: names::GROUP,
-        resources: &["ipaddresspools", "l2advertisements"],
+        resources: &["ipaddresspools", "l2advertisements", "speakerstatuses"],
         verbs: READ,
-        why: "know the pools, and what is said of them",
+        why: "know the pools, what is said of them, and which addresses other stations use",
     },
     Rule {
         who: Who::Controller,
@@ -220,6 +220,14 @@ pub const RULES: &[Rule] = &[
         resources: &["ipaddresspools", "l2advertisements"],
         verbs: READ,
         why: "know which nodes and interfaces announce the addresses of which pool",
+    },
+    Rule {
+        who: Who::Speaker,
+        scope: Scope::OwnNamespace,
+        group: names::GROUP,
+        resources: &["speakerstatuses", "speakerstatuses/status"],
+        verbs: &["create", "patch"],
+        why: "say how many addresses the node announces, and which of them another station uses",
     },
     Rule {
         who: Who::Speaker,
@@ -281,10 +289,10 @@ mod tests {
     }
 
     #[test]
-    fn speakers_write_events_alone() {
-        let mut writing = RULES.iter().filter(|rule| rule.who == Who::Speaker && writes(rule));
-        assert_eq!(writing.next().map(|rule| rule.resources), Some(&["events"][..]));
-        assert!(writing.next().is_none());
+    fn speakers_write_events_and_their_own_statuses_alone() {
+        let writing = RULES.iter().filter(|rule| rule.who == Who::Speaker && writes(rule));
+        let written: Vec<&str> = writing.flat_map(|rule| rule.resources).copied().collect();
+        assert_eq!(written, ["events", "speakerstatuses", "speakerstatuses/status"]);
     }
 
     #[test]

@@ -94,6 +94,11 @@ const NAMES: &[(&str, &[Name])] = &[
                 meaning: "True: it keeps an address that it would not be given any more; absent otherwise",
             },
             Name {
+                name: names::CONDITION_ADDRESS_CONFLICT,
+                place: "condition of a Service or Gateway",
+                meaning: "True: a station that is no node of the cluster uses one of its addresses; absent otherwise",
+            },
+            Name {
                 name: names::CONDITION_CONFLICTED,
                 place: "condition in `status.parents` of a route",
                 meaning: "the route is accepted, but an older one has its port; absent otherwise",

@@ -14,5 +14,6 @@ pub mod names;
 pub mod protocol;
 #[cfg(test)]
 mod schema;
+pub mod speaker_status;
 
 pub use protocol::Protocol;

@@ -22,6 +22,9 @@ pub const CONDITION_ASSIGNED: &str = "keryx.dev/Assigned";
 pub const CONDITION_REQUEST_UNMET: &str = "keryx.dev/RequestUnmet";
 /// Service and Gateway condition, present only while True: the owner keeps an address that it would not be given any more.
 pub const CONDITION_OUTSIDE_POOL: &str = "keryx.dev/OutsidePool";
+/// Service and Gateway condition, present only while True: a station that is no node of the cluster uses an address of the
+/// owner, too.
+pub const CONDITION_ADDRESS_CONFLICT: &str = "keryx.dev/AddressConflict";
 /// Route condition, only on a route that is accepted but loses its port to an older one.
 pub const CONDITION_CONFLICTED: &str = "keryx.dev/Conflicted";
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroup;
 use keryx_api::gateway_api::{BUNDLE_VERSION_ANNOTATION, GROUP, RouteKind};
-use keryx_api::{ip_address_pool, l2_advertisement, names};
+use keryx_api::{ip_address_pool, l2_advertisement, names, speaker_status};
 use kube::Client;
 use kube::ResourceExt as _;
 use kube::core::PartialObjectMeta;
@@ -28,10 +28,15 @@ pub(crate) struct Served {
     pub(crate) address_pools: bool,
     /// L2Advertisement at `v1alpha1`.
     pub(crate) l2_advertisements: bool,
+    /// SpeakerStatus at `v1alpha1`.
+    pub(crate) speaker_statuses: bool,
     /// ServiceCIDR at `v1` of `networking.k8s.io`, which Kubernetes has since 1.33.
     pub(crate) service_cidrs: bool,
 }
 
+/// The definitions of Keryx' own kinds.
+const OWN_DEFINITIONS: [&str; 3] =
+    [ip_address_pool::DEFINITION, l2_advertisement::DEFINITION, speaker_status::DEFINITION];
 /// Version of Keryx' own kinds.
 const OWN_VERSION: &str = "v1alpha1";
 
@@ -57,6 +62,7 @@ impl Served {
             udp_routes: route(RouteKind::Udp),
             address_pools: has(&own, "IPAddressPool"),
             l2_advertisements: has(&own, "L2Advertisement"),
+            speaker_statuses: has(&own, "SpeakerStatus"),
             service_cidrs: has(&networking, "ServiceCIDR"),
         })
     }
@@ -78,6 +84,7 @@ impl Served {
                 crds.contains(l2_advertisement::DEFINITION),
                 before.l2_advertisements,
             ),
+            (&mut self.speaker_statuses, crds.contains(speaker_status::DEFINITION), before.speaker_statuses),
         ];
         for (served, stands, before) in flags {
             settled &= *served == stands;
@@ -121,7 +128,7 @@ async fn kinds(
 /// Whether a CRD is one that Keryx watches the kind of.
 pub(crate) fn concerns(crd: &PartialObjectMeta<CustomResourceDefinition>) -> bool {
     let name = crd.name_any();
-    [ip_address_pool::DEFINITION, l2_advertisement::DEFINITION].contains(&&*name)
+    OWN_DEFINITIONS.contains(&&*name)
         || name.split_once('.').is_some_and(|(_, group)| group == GROUP)
 }
 
@@ -136,9 +143,7 @@ mod tests {
 
     fn crds(plurals: &[&str]) -> BTreeSet<String> {
         let gateway_api = plurals.iter().map(|plural| format!("{plural}.{GROUP}"));
-        gateway_api
-            .chain([ip_address_pool::DEFINITION, l2_advertisement::DEFINITION].map(str::to_owned))
-            .collect()
+        gateway_api.chain(OWN_DEFINITIONS.map(str::to_owned)).collect()
     }
 
     fn everything() -> Served {
@@ -150,6 +155,7 @@ mod tests {
             udp_routes: Some("v1alpha2"),
             address_pools: true,
             l2_advertisements: true,
+            speaker_statuses: true,
             service_cidrs: false,
         }
     }

@@ -16,8 +16,12 @@ use serde_json::{Value, json};
 /// Reason of the mark on a Service that has its addresses.
 const ASSIGNED: &str = "Assigned";
 /// Conditions that are ours to write and to take away.
-const OWN_CONDITIONS: [&str; 3] =
-    [names::CONDITION_ASSIGNED, names::CONDITION_REQUEST_UNMET, names::CONDITION_OUTSIDE_POOL];
+const OWN_CONDITIONS: [&str; 4] = [
+    names::CONDITION_ASSIGNED,
+    names::CONDITION_REQUEST_UNMET,
+    names::CONDITION_OUTSIDE_POOL,
+    names::CONDITION_ADDRESS_CONFLICT,
+];
 
 /// Which Services this controller serves.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ use keryx_api::gateway_api::{Gateway, GatewayClass, ReferenceGrant, Route, Route
 use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_api::l2_advertisement::L2Advertisement;
 use keryx_api::names;
+use keryx_api::speaker_status::SpeakerStatus;
 use keryx_daemon::connect::brief;
 use keryx_daemon::watch::{self, Change};
 use kube::core::PartialObjectMeta;
@@ -189,6 +190,11 @@ impl Kinds {
             let namespace = self.namespace.clone();
             let api = move |client| Api::<L2Advertisement>::namespaced(client, &namespace);
             self.set("L2Advertisement", served.l2_advertisements, Input::L2Advertisements, api).await;
+        }
+        if served.speaker_statuses != before.speaker_statuses {
+            let namespace = self.namespace.clone();
+            let api = move |client| Api::<SpeakerStatus>::namespaced(client, &namespace);
+            self.set("SpeakerStatus", served.speaker_statuses, Input::SpeakerStatuses, api).await;
         }
         if served.service_cidrs != before.service_cidrs {
             let api = Api::<ServiceCIDR>::all;

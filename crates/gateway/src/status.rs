@@ -5,7 +5,9 @@ use keryx_api::gateway_api::{
     GROUP, GatewayClassStatus, GatewayStatus, GatewayStatusAddresses, GatewayStatusListeners,
     GatewayStatusListenersSupportedKinds, ParentReference, RouteParentStatus,
 };
-use keryx_api::names::{CONDITION_CONFLICTED, CONDITION_OUTSIDE_POOL, CONDITION_REQUEST_UNMET};
+use keryx_api::names::{
+    CONDITION_ADDRESS_CONFLICT, CONDITION_CONFLICTED, CONDITION_OUTSIDE_POOL, CONDITION_REQUEST_UNMET,
+};
 
 use crate::addresses::IP_ADDRESS;
 use crate::conditions::{self, Wanted};
@@ -17,7 +19,8 @@ const MAX_CONDITIONS: usize = 8;
 /// Most entries of `status.parents` (CRD schema).
 const MAX_PARENTS: usize = 32;
 
-const GATEWAY_TYPES: [&str; 4] = [ACCEPTED, PROGRAMMED, CONDITION_REQUEST_UNMET, CONDITION_OUTSIDE_POOL];
+const GATEWAY_TYPES: [&str; 5] =
+    [ACCEPTED, PROGRAMMED, CONDITION_REQUEST_UNMET, CONDITION_OUTSIDE_POOL, CONDITION_ADDRESS_CONFLICT];
 const LISTENER_TYPES: [&str; 4] = [ACCEPTED, PROGRAMMED, RESOLVED_REFS, CONFLICTED];
 const ROUTE_TYPES: [&str; 4] = [ACCEPTED, RESOLVED_REFS, CONDITION_CONFLICTED, ROUTE_PROGRAMMED];
 

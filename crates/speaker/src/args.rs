@@ -10,7 +10,7 @@ use keryx_daemon::logging::LogFormat;
 /// Announces, from this node, the addresses that Keryx gave to Services and Gateways.
 ///
 /// Runs once on every node in the host's network, with the capabilities NET_RAW (to answer ARP) and NET_ADMIN (to
-/// guard ports that no Service serves). It writes nothing to the cluster but events.
+/// guard ports that no Service serves). It writes nothing to the cluster but events and its own status.
 #[derive(Debug, Parser)]
 #[command(name = "keryx-speaker", version, max_term_width = 110)]
 pub struct Args {
@@ -21,6 +21,14 @@ pub struct Args {
     /// Name of the Node that this speaker runs on
     #[arg(long, env = "NODE_NAME", value_name = "NAME")]
     pub node_name: String,
+
+    /// Name of the Pod that this speaker runs in, to which its status belongs
+    #[arg(long, env = "POD_NAME", value_name = "NAME", requires = "pod_uid")]
+    pub pod_name: Option<String>,
+
+    /// UID of that Pod
+    #[arg(long, env = "POD_UID", value_name = "UID", requires = "pod_name")]
+    pub pod_uid: Option<String>,
 
     /// Namespace of the exposures and of the speakers' Pods
     #[arg(long, env = "KERYX_NAMESPACE", value_name = "NAMESPACE", default_value = names::NAMESPACE)]

@@ -20,6 +20,7 @@ mod metrics;
 mod orders;
 mod runtime;
 mod snapshot;
+mod status;
 
 pub use args::Args;
 pub use metrics::{Metrics, ReasonLabels};

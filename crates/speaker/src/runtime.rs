@@ -26,12 +26,14 @@ use tracing::{debug, info, warn};
 
 use crate::args::Args;
 use crate::clock;
-use crate::drivers::{self, gate::Guarded, layer2::Report};
+use crate::drivers::layer2::{Report, Summary};
+use crate::drivers::{self, gate::Guarded};
 use crate::events::Events;
 use crate::live;
 use crate::metrics::{Metrics, ReasonLabels};
 use crate::orders::Orders;
 use crate::snapshot;
+use crate::status;
 
 /// Seconds that a watch may be silent before it is opened anew: a dead connection must not blind a speaker for long.
 const WATCH_TIMEOUT_SECS: u32 = 30;
@@ -69,7 +71,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     let (requests, requests_seen) = mpsc::channel(REQUESTS_MAX);
     let (reports, reports_seen) = mpsc::channel(REPORTS_MAX);
-    let channels = drivers::layer2::Channels { orders: announce_seen, requests: requests_seen, reports };
+    let (summary, summary_seen) = state::channel(Summary::default());
+    let channels =
+        drivers::layer2::Channels { orders: announce_seen, requests: requests_seen, reports, summary };
     let layer2 = drivers::layer2::start(channels, layer2_settings(&args), metrics.clone(), stop.clone())?;
     let plan_file = args.state.join("plan.json");
     tokio::spawn(snapshot::keep(orders_seen.clone(), plan_file.clone()));
@@ -84,6 +88,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     let inputs = watch_all(&client, &args.namespace);
     let me = NodeName::from(args.node_name.as_str());
+    let statuses = Api::namespaced(client.clone(), &args.namespace);
+    tokio::spawn(status::keep(summary_seen, statuses, status::Identity::of(&args)));
     let publisher = Publisher::new(client, SPEAKER_NAME, &args.node_name);
     let core = Core::new(me.clone(), orders, metrics, Events::new(me, publisher, clock::now()));
     info!(node = args.node_name, "speaker started");

@@ -194,6 +194,12 @@ impl Claims {
         Some(ledger::resting_entry(&pool, &Owner { id: owner, uid: String::new() }, released_at_secs))
     }
 
+    /// The owners of these addresses. Looks at every claim.
+    pub(crate) fn owners_of(&self, addresses: &BTreeSet<IpAddr>) -> BTreeSet<Subject> {
+        let claims = self.allocator.claims().filter(|claim| addresses.contains(&claim.address));
+        claims.map(|claim| subject(&claim.owner.id)).collect()
+    }
+
     /// Every owner with a claim.
     pub(crate) fn owners(&self) -> BTreeSet<Subject> {
         self.allocator.claims().map(|claim| subject(&claim.owner.id)).collect()

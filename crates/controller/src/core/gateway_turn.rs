@@ -75,7 +75,8 @@ impl Core {
             .filter(|(_, route)| names_gateway(route, key))
             .map(|(kind, route)| (*kind, route.as_ref()))
             .collect();
-        let addresses = self.gateway_addresses(gateway, &attached);
+        let mut addresses = self.gateway_addresses(gateway, &attached);
+        addresses.notes.extend(self.conflicts.note_on(addresses.state.held()));
         let outcome = self.decide_gateway(gateway, &attached, &addresses);
         if self.refused.contains_key(key) || outcome.conditions.iter().any(|c| c.reason == NO_RESOURCES) {
             // Quota that is freed and a name that is given up concern nothing that is watched for this Gateway.

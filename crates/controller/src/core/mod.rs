@@ -12,6 +12,7 @@
 
 mod advertisements;
 mod claims;
+mod conflicts;
 mod gateway_addresses;
 mod gateway_turn;
 mod notes;
@@ -31,6 +32,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use keryx_api::gateway_api::{Gateway, GatewayClass, ReferenceGrant, Route, RouteKind};
 use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_api::l2_advertisement::L2Advertisement;
+use keryx_api::speaker_status::SpeakerStatus;
 use keryx_daemon::endpoints::Ready;
 use keryx_daemon::watch::Change;
 use keryx_gateway::{class, status};
@@ -53,6 +55,7 @@ use crate::writer::{Report, StatusPatch, Step, Writer};
 use claims::{Claims, owner_id};
 use outbox::{Outbox, WAITING_MAX};
 use pace::Pace;
+use conflicts::Conflicts;
 use pools::Pools;
 
 /// Changes taken in before a turn, so that a burst costs one ledger write.
@@ -78,6 +81,8 @@ pub(crate) enum Input {
     Ranges(Change<ConfigMap>),
     /// IPAddressPools of Keryx' namespace.
     AddressPools(Change<IPAddressPool>),
+    /// What speakers say of themselves.
+    SpeakerStatuses(Change<SpeakerStatus>),
     /// L2Advertisements of Keryx' namespace.
     L2Advertisements(Change<L2Advertisement>),
     /// The ledger's ConfigMaps, by which version they have.
@@ -124,6 +129,7 @@ pub(crate) struct Core {
     ready: Ready,
     index: Index,
     pools: Pools,
+    conflicts: Conflicts,
     served: Served,
     bundle_version: Option<String>,
     /// Kinds that have not sent their first full list yet.
@@ -162,6 +168,7 @@ impl Core {
             ready,
             index: Index::default(),
             pools: Pools::default(),
+            conflicts: Conflicts::default(),
             served: Served::default(),
             bundle_version: None,
             unsynced: ["Service", "Namespace", "Node", "ranges", "exposures", "kinds"].into(),
@@ -238,6 +245,7 @@ impl Core {
                 self.synced("L2Advertisement", &change);
                 self.index.l2_advertisements_changed(change);
             }
+            Input::SpeakerStatuses(change) => self.apply_speaker_statuses(&change),
             Input::Ledger(change) => self.apply_ledger(&change),
             Input::Exposures(change) => {
                 self.synced("exposures", &change);
@@ -280,6 +288,9 @@ impl Core {
         }
         if served.l2_advertisements && !self.served.l2_advertisements {
             needed.push("L2Advertisement");
+        }
+        if served.speaker_statuses && !self.served.speaker_statuses {
+            needed.push("SpeakerStatus");
         }
         if served.service_cidrs && !self.served.service_cidrs {
             needed.push("ServiceCIDR");

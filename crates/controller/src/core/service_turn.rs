@@ -59,7 +59,8 @@ impl Core {
     fn assign_service(&mut self, key: &Key, service: &Service, assignment: &Assignment) -> Vec<Step> {
         let owner = owner_id(OwnerKind::Service, key);
         let addresses: Vec<_> = assignment.addresses.iter().map(|assigned| assigned.address).collect();
-        let notes = notes::of_assignment(assignment);
+        let mut notes = notes::of_assignment(assignment);
+        notes.extend(self.conflicts.note_on(&addresses));
         let verdict = Verdict::Assigned { assigned: self.mark_of(&owner, &addresses), notes };
         let mut steps = status_step(key, service, &verdict);
         if steps.is_empty() {
@@ -93,7 +94,7 @@ impl Core {
         } else {
             Verdict::Assigned {
                 assigned: self.mark_of(&owner, &kept),
-                notes: vec![notes::unmet(code, message)],
+                notes: [notes::unmet(code, message)].into_iter().chain(self.conflicts.note_on(&kept)).collect(),
             }
         };
         let mut steps = status_step(key, service, &verdict);

@@ -97,7 +97,8 @@ impl Machines {
             self.look_for_cuts(now);
             self.learn(now);
             self.place_anew(now);
-            self.metrics.members.set(i64::try_from(self.members.members().count()).unwrap_or(i64::MAX));
+            self.heard = self.members.members().count();
+            self.metrics.members.set(i64::try_from(self.heard).unwrap_or(i64::MAX));
         }
         told
     }

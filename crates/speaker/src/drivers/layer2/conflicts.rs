@@ -46,6 +46,10 @@ impl Conflicts {
         self.by_vip.get(&vip).map(|(_, mac)| *mac)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (IpAddr, IfIndex, MacAddr)> {
+        self.by_vip.iter().map(|(vip, (interface, mac))| (*vip, *interface, *mac))
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_vip.len()
     }

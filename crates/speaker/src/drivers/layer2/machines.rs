@@ -68,6 +68,8 @@ pub(super) struct Machines {
     pub(super) on_wire: BTreeMap<IpAddr, IfIndex>,
     /// VIPs that no interface of this node can announce, so that each is said once.
     pub(super) unplaced: BTreeSet<IpAddr>,
+    /// How many members are heard.
+    pub(super) heard: usize,
     /// Members that said that they restart, and nothing since.
     pub(super) restarting: BTreeSet<NodeId>,
     /// Members that came back, and when to tell the takeover machine all that they hold.
@@ -137,6 +139,7 @@ impl Machines {
             group_of: BTreeMap::new(),
             held: BTreeMap::new(),
             on_wire: BTreeMap::new(),
+            heard: 0,
             unplaced: BTreeSet::new(),
             restarting: BTreeSet::new(),
             returned: BTreeMap::new(),

@@ -46,7 +46,7 @@ use gossip::Gossip;
 pub use gossip::KeySource;
 use machines::{Machines, Seeds};
 use ports::Ports;
-pub use reports::{Conflict, Report, Request};
+pub use reports::{Conflict, Report, Request, Summary};
 
 /// Pause before another try after the kernel refused something.
 const RETRY: Duration = Duration::from_secs(1);
@@ -83,6 +83,8 @@ pub struct Channels {
     pub requests: mpsc::Receiver<Request>,
     /// What it tells. If this is full, reports are lost: nothing is waited for on this thread.
     pub reports: mpsc::Sender<Report>,
+    /// How it stands.
+    pub summary: watch::Sender<Summary>,
 }
 
 /// Everything that can happen.
@@ -127,13 +129,13 @@ async fn run(
     metrics: Metrics,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Channels { mut orders, mut requests, reports } = channels;
+    let Channels { mut orders, mut requests, reports, summary } = channels;
     let (mut links, follow_links) =
         link::watch_links().await.context("failed to read the node's interfaces")?;
     let mut links_broken = std::pin::pin!(follow_links);
     // One place: it only says that there is something to read, and all is read then.
     let (readable, mut readable_seen) = mpsc::channel(1);
-    let mut driver = Driver::new(settings, metrics, readable, reports)?;
+    let mut driver = Driver::new(settings, metrics, readable, Told { reports, summary })?;
     driver.follow(&orders.borrow_and_update().clone(), &links.borrow_and_update().clone());
     loop {
         driver.flush().await;
@@ -194,7 +196,13 @@ struct Driver {
     retry_at: Option<Instant>,
     keys_at: Instant,
     holds_file: PathBuf,
+    told: Told,
+}
+
+/// Where the driver tells of itself.
+struct Told {
     reports: mpsc::Sender<Report>,
+    summary: watch::Sender<Summary>,
 }
 
 impl Driver {
@@ -202,7 +210,7 @@ impl Driver {
         settings: Settings,
         metrics: Metrics,
         readable: mpsc::Sender<()>,
-        reports: mpsc::Sender<Report>,
+        told: Told,
     ) -> anyhow::Result<Self> {
         let now = clock::now();
         let gossip = Gossip::open(settings.keys, readable.clone())?;
@@ -222,7 +230,7 @@ impl Driver {
             retry_at: None,
             keys_at: now + KEYS_INTERVAL,
             holds_file: settings.holds_file,
-            reports,
+            told,
         })
     }
 
@@ -276,10 +284,16 @@ impl Driver {
             self.gossip.send(to, &datagram);
         }
         for report in self.machines.take_reports() {
-            if self.reports.try_send(report).is_err() {
+            if self.told.reports.try_send(report).is_err() {
                 debug!("too many reports at once, one is lost");
             }
         }
+        let latest = self.machines.summary();
+        self.told.summary.send_if_modified(|summary| {
+            let changed = *summary != latest;
+            *summary = latest;
+            changed
+        });
         if let Some(held) = self.machines.changed_holds(clock::now())
             && let Err(error) = holds_file::write(&self.holds_file, &held)
         {

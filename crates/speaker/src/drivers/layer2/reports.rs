@@ -10,6 +10,17 @@ use tokio::sync::oneshot;
 
 use super::machines::Machines;
 
+/// How layer 2 stands, in a few numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// VIPs that are answered for.
+    pub announced: usize,
+    /// Speakers of other nodes that are heard.
+    pub members: usize,
+    /// One for each VIP that a station uses which is no member.
+    pub conflicts: Vec<Conflict>,
+}
+
 /// Something that users may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
@@ -59,6 +70,11 @@ impl Machines {
     pub(super) fn conflict(&self, vip: IpAddr, index: IfIndex, mac: MacAddr) -> Conflict {
         let announced = self.on_wire.contains_key(&vip);
         Conflict { vip, interface: self.interface_name(index), mac, announced }
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        let conflicts = self.conflicts.iter().map(|(vip, index, mac)| self.conflict(vip, index, mac));
+        Summary { announced: self.on_wire.len(), members: self.heard, conflicts: conflicts.collect() }
     }
 
     pub(super) fn interface_name(&self, index: IfIndex) -> String {
