@@ -27,6 +27,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("layer2::failover_needs_no_api_server", without_api),
     ("layer2::events_say_which_node_announces_and_why_that_changed", events),
     ("layer2::a_rebalance_moves_a_vip_to_its_first_choice_and_explain_says_so", rebalanced),
+    ("layer2::each_speaker_has_a_status_that_goes_with_its_pod", statuses),
     ("layer2::a_vip_that_another_station_has_waits_and_says_for_whom", stranger),
 ];
 
@@ -380,9 +381,39 @@ fn stranger(keryx: &Keryx) -> Result<()> {
         wait_note(&space, "web", &["hardware address", STRANGERS, "not announced"])?;
         let page = keryx.cli(&["explain", STRANGERS])?;
         ensure!(page.contains("in conflict") && page.contains("nobody now"), "{page}");
+        let said = space.condition(
+            ("service", "web"),
+            "/status/conditions",
+            ("keryx.dev/AddressConflict", "True"),
+        )?;
+        ensure!(said.1.contains(STRANGERS) && said.1.contains("not announced until"), "{}", said.1);
         Ok(())
     })();
     address("del")?;
     seen?;
-    keryx.client().udp(STRANGERS.parse()?, PORT).map(drop)
+    keryx.client().udp(STRANGERS.parse()?, PORT)?;
+    space.wait_for("service", "web", "no condition AddressConflict", |object| {
+        let conditions = object.pointer("/status/conditions")?.as_array()?;
+        let conflict = conditions.iter().any(|condition| condition["type"] == "keryx.dev/AddressConflict");
+        (!conflict).then_some(())
+    })
+}
+
+/// Every speaker has a status with the number of addresses that it announces, and a new Pod writes it anew.
+fn statuses(keryx: &Keryx) -> Result<()> {
+    let served = Served::new(keryx, "layer2-status")?;
+    let holder = served.holder()?;
+    let own = Space::existing(keryx, NAMESPACE);
+    let of_pod = |what: &str, pod: &str| {
+        own.wait_for("speakerstatus", holder.name(), what, |object| {
+            let owner = object.pointer("/metadata/ownerReferences/0/name")?.as_str()?;
+            let announced = object.pointer("/status/announced")?.as_u64()?;
+            let members = object.pointer("/status/members")?.as_u64()?;
+            (owner != pod && announced > 0 && members == 2).then(|| owner.to_owned())
+        })
+    };
+    let pod = of_pod("a status with an announced address", "")?;
+    keryx.lab.kubectl(&["-n", NAMESPACE, "delete", "pod", &pod])?;
+    keryx.wait_speakers()?;
+    of_pod("a status of the new Pod", &pod).map(drop)
 }

@@ -13,7 +13,7 @@ use keryx_plan::{
     Decision, GroupKey, GroupPlan, GuardInput, NodeName, ObjectName, Owner, OwnerKey, Plan, VipPlan,
     rendezvous,
 };
-use keryx_speaker::drivers::layer2::{Channels, KeySource, Settings};
+use keryx_speaker::drivers::layer2::{Channels, KeySource, Settings, Summary};
 use keryx_speaker::{Metrics, Orders, drivers};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
@@ -63,7 +63,9 @@ impl Driver {
         let mut driver = Self::start(node, orders, |orders, metrics, stop| {
             // Nobody asks and nobody listens.
             let ((_, requests), (reports, _)) = (mpsc::channel(1), mpsc::channel(1));
-            drivers::layer2::start(Channels { orders, requests, reports }, settings, metrics, stop)
+            let (summary, _) = watch::channel(Summary::default());
+            let channels = Channels { orders, requests, reports, summary };
+            drivers::layer2::start(channels, settings, metrics, stop)
         })?;
         driver.files = Some(files);
         Ok(driver)

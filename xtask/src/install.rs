@@ -38,7 +38,9 @@ pub fn image_reference() -> String {
 /// If a rendered object does not fit its Kubernetes type.
 pub fn documents() -> Result<Vec<Document>> {
     let mut documents = vec![namespace()?];
-    for definition in [ip_address_pool::definition(), l2_advertisement::definition(), speaker_status::definition()] {
+    for definition in
+        [ip_address_pool::definition(), l2_advertisement::definition(), speaker_status::definition()]
+    {
         documents.push(document::<CustomResourceDefinition>(&serde_json::to_value(definition)?)?);
     }
     for who in Who::ALL {

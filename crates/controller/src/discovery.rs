@@ -128,8 +128,7 @@ async fn kinds(
 /// Whether a CRD is one that Keryx watches the kind of.
 pub(crate) fn concerns(crd: &PartialObjectMeta<CustomResourceDefinition>) -> bool {
     let name = crd.name_any();
-    OWN_DEFINITIONS.contains(&&*name)
-        || name.split_once('.').is_some_and(|(_, group)| group == GROUP)
+    OWN_DEFINITIONS.contains(&&*name) || name.split_once('.').is_some_and(|(_, group)| group == GROUP)
 }
 
 /// The release of Gateway API that a CRD came from.

@@ -81,7 +81,8 @@ async fn write(
         }
     }
     // It goes with the Pod, so that no speaker that is gone is heard of.
-    let owner = pod.iter().map(|(name, uid)| json!({ "apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid }));
+    let owner =
+        pod.iter().map(|(name, uid)| json!({ "apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid }));
     let mut whole = object(node, json!({ "spec": { "node": node } }));
     whole["metadata"]["ownerReferences"] = owner.collect();
     api.patch(node, &params, &Patch::Apply(&whole)).await?;

@@ -36,7 +36,9 @@ impl Conflicts {
             }
         }
         let mut by_address: BTreeMap<IpAddr, (String, AddressConflict)> = BTreeMap::new();
-        for (node, conflict) in self.by_node.iter().flat_map(|(node, all)| all.iter().map(move |it| (node, it))) {
+        for (node, conflict) in
+            self.by_node.iter().flat_map(|(node, all)| all.iter().map(move |it| (node, it)))
+        {
             let known = by_address.get(&conflict.address);
             if known.is_none_or(|(_, known)| conflict.announced && !known.announced) {
                 by_address.insert(conflict.address, (node.clone(), conflict.clone()));
@@ -61,7 +63,8 @@ impl Conflicts {
     pub(super) fn note_on(&self, addresses: &[IpAddr]) -> Option<Wanted> {
         let seen = addresses.iter().filter_map(|address| self.by_address.get(address));
         let sentences: Vec<String> = seen.map(|(node, conflict)| sentence(node, conflict)).collect();
-        let message = || format!("{}. Give the address up there, or ask for another one here", sentences.join(". "));
+        let message =
+            || format!("{}. Give the address up there, or ask for another one here", sentences.join(". "));
         (!sentences.is_empty()).then(|| Wanted::yes(CONDITION_ADDRESS_CONFLICT, USED_BY_STATION, message()))
     }
 }
@@ -134,7 +137,10 @@ mod tests {
         let mut conflicts = Conflicts::default();
         conflicts.apply(&Change::Apply(says("n1", &[(1, false), (2, false)])));
         assert_eq!(conflicts.apply(&Change::Apply(says("n1", &[(1, false), (2, false)]))), [].into());
-        assert_eq!(conflicts.apply(&Change::Apply(says("n1", &[(1, false), (3, false)]))), [ip(2), ip(3)].into());
+        assert_eq!(
+            conflicts.apply(&Change::Apply(says("n1", &[(1, false), (3, false)]))),
+            [ip(2), ip(3)].into()
+        );
         // Another node sees the same.
         assert_eq!(conflicts.apply(&Change::Apply(says("n2", &[(1, false)]))), [].into());
         // One that announces the address knows more.

@@ -53,9 +53,9 @@ use crate::metrics::{Metrics, WriteLabels, WriteOutcome};
 use crate::services::ServicePolicy;
 use crate::writer::{Report, StatusPatch, Step, Writer};
 use claims::{Claims, owner_id};
+use conflicts::Conflicts;
 use outbox::{Outbox, WAITING_MAX};
 use pace::Pace;
-use conflicts::Conflicts;
 use pools::Pools;
 
 /// Changes taken in before a turn, so that a burst costs one ledger write.

@@ -94,7 +94,10 @@ impl Core {
         } else {
             Verdict::Assigned {
                 assigned: self.mark_of(&owner, &kept),
-                notes: [notes::unmet(code, message)].into_iter().chain(self.conflicts.note_on(&kept)).collect(),
+                notes: [notes::unmet(code, message)]
+                    .into_iter()
+                    .chain(self.conflicts.note_on(&kept))
+                    .collect(),
             }
         };
         let mut steps = status_step(key, service, &verdict);
