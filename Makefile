@@ -93,6 +93,12 @@ bench-failover: host-tools ## For how long a client is without an answer when no
 	$(build_images)
 	$(as_root) cargo run -q --release -p keryx-benches --bin bench-failover
 
+.PHONY: bench-layer2
+bench-layer2: host-tools ## What a speaker with 10,000 VIPs costs, and how it answers ARP (root); VIPS makes it smaller
+	@$(lab_tools)
+	$(build_images)
+	$(as_root) cargo run -q --release -p keryx-benches --bin bench-layer2
+
 .PHONY: bench-scale
 bench-scale: host-tools ## What 10,000 Services cost the controller, beside the API server's own floor (root); SCALE_SERVICES
 	@$(lab_tools)

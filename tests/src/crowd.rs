@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::app::{load_balancer, service};
 use crate::space::Space;
@@ -37,6 +38,28 @@ impl Space<'_> {
                 spec["selector"] = Value::Null;
                 let object: Service = serde_json::from_value(service(&name(number), "", 80, spec))?;
                 api.create(&PostParams::default(), &object).await.context("the API server refused a Service")
+            }
+        };
+        let created = stream::iter(0..count).map(create).buffer_unordered(PARALLEL);
+        self.keryx.lab.block_on(created.try_for_each(|_| async { Ok(()) }))
+    }
+
+    /// Creates an EndpointSlice for each Service of a crowd, as if a Pod on `node` served it.
+    ///
+    /// # Errors
+    /// The API server refuses one.
+    pub fn create_crowd_endpoints(&self, count: u32, node: &str) -> Result<()> {
+        let api: Api<EndpointSlice> = Api::namespaced(self.keryx.lab.client(), &self.name);
+        let create = |number: u32| {
+            let api = api.clone();
+            async move {
+                let object = serde_json::from_value(json!({
+                    "metadata": { "name": name(number), "labels": { "kubernetes.io/service-name": name(number) } },
+                    "addressType": "IPv4",
+                    "ports": [{ "name": "tcp", "port": 8080, "protocol": "TCP" }],
+                    "endpoints": [{ "addresses": ["203.0.113.1"], "nodeName": node, "conditions": { "ready": true } }],
+                }))?;
+                api.create(&PostParams::default(), &object).await.context("the API server refused a slice")
             }
         };
         let created = stream::iter(0..count).map(create).buffer_unordered(PARALLEL);

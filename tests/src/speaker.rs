@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use keryx_lab::Host;
+use keryx_lab::{Host, Usage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -46,6 +46,22 @@ impl Keryx {
         let pid = speaker(node)?.with_context(|| format!("no speaker runs on {}", node.name()))?;
         let path = format!("/proc/{pid}/root/run/keryx/{name}");
         Ok(fs::read_to_string(path).unwrap_or_default())
+    }
+
+    /// The number of the speaker's process on a node, if one runs.
+    ///
+    /// # Errors
+    /// /proc cannot be read.
+    pub fn speaker_pid(&self, node: &Host) -> Result<Option<i32>> {
+        Ok(speaker(node)?.map(Pid::as_raw))
+    }
+
+    /// What the speaker on a node has used so far.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn speaker_usage(&self, node: &Host) -> Result<Usage> {
+        Usage::of(speaker(node)?.with_context(|| format!("no speaker runs on {}", node.name()))?.as_raw())
     }
 
     /// A metric of the speaker on a node; 0 if it does not tell it.

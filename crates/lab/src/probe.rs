@@ -15,6 +15,7 @@ use crate::netns::Namespace;
 
 mod answer;
 mod arp;
+mod arp_load;
 mod flow;
 mod gap;
 mod neighbour;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use answer::{Answer, ProbeError};
 pub use arp::{ArpAnswer, arp_once};
+pub use arp_load::{ArpLoad, arp_load};
 pub use flow::UdpFlow;
 pub use gap::{Gap, Pace};
 pub use neighbour::{Neighbour, neighbours};

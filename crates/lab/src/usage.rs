@@ -21,7 +21,8 @@ pub struct Usage {
 }
 
 impl Usage {
-    pub(crate) fn of(pid: i32) -> Result<Usage> {
+    /// What a process has used so far; fails if there is none with this number.
+    pub fn of(pid: i32) -> Result<Usage> {
         let cpu = clock_gettime(clock_getcpuclockid(Pid::from_raw(pid))?)?;
         let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}"));
         Ok(Usage {

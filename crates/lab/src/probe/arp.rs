@@ -69,7 +69,7 @@ fn wait_until(socket: &PacketSocket, deadline: Instant) -> Result<bool> {
 }
 
 /// The next frame that waits, if one does.
-fn receive<'a>(socket: &PacketSocket, buffer: &'a mut [u8]) -> Result<Option<&'a [u8]>> {
+pub(super) fn receive<'a>(socket: &PacketSocket, buffer: &'a mut [u8]) -> Result<Option<&'a [u8]>> {
     match recv(socket.fd.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
         Ok(len) => Ok(Some(&buffer[..len])),
         Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
@@ -78,7 +78,7 @@ fn receive<'a>(socket: &PacketSocket, buffer: &'a mut [u8]) -> Result<Option<&'a
 }
 
 /// The interface's first IPv4 address, in the namespace of the calling thread.
-fn first_ipv4(interface: &str) -> io::Result<Option<Ipv4Addr>> {
+pub(super) fn first_ipv4(interface: &str) -> io::Result<Option<Ipv4Addr>> {
     let mut of_interface = getifaddrs()?.filter(|entry| entry.interface_name == interface);
     Ok(of_interface.find_map(|entry| entry.address.and_then(|address| Some(address.as_sockaddr_in()?.ip()))))
 }
