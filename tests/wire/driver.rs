@@ -92,7 +92,7 @@ impl Driver {
 /// Orders to guard `vips`, on each of which `claimed` ports are claimed.
 pub(crate) fn guarding(vips: &[IpAddr], claimed: &[(Protocol, u16)]) -> Orders {
     let ports = BTreeSet::from_iter(claimed.iter().copied());
-    let guard = GuardInput { vips: vips.iter().map(|vip| (*vip, ports.clone())).collect() };
+    let guard = GuardInput { vips: vips.iter().map(|vip| (*vip, Arc::new(ports.clone()))).collect() };
     Orders { plan: Arc::new(Plan { guard, ..Plan::default() }), ..Orders::default() }
 }
 
@@ -120,8 +120,8 @@ pub(crate) fn announcing(vips: &[IpAddr]) -> Orders {
             lingers: false,
             revert: false,
         };
-        plan.vips.insert(*vip, vip_plan);
-        plan.groups.insert(group, group_plan);
+        plan.vips.insert(*vip, Arc::new(vip_plan));
+        plan.groups.insert(group, Arc::new(group_plan));
     }
     Orders { plan: Arc::new(plan), ..Orders::default() }
 }

@@ -11,13 +11,16 @@ use serde::{Deserialize, Serialize};
 use crate::{GroupKey, NodeName, Owner, OwnerKey, Reason};
 
 /// What one speaker should do now. Can be written down and read again, without what is refused.
+///
+/// Entries are shared between one plan and the next: an entry that an update does not change stays the very same (by
+/// [`Arc::ptr_eq`]), so a copy is cheap, and a reader finds what changed without looking into all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Every address of ours, announced by this node or not.
-    pub vips: BTreeMap<IpAddr, VipPlan>,
+    pub vips: BTreeMap<IpAddr, Arc<VipPlan>>,
     /// The groups of these addresses: who may hold them.
     #[serde(with = "as_pairs")]
-    pub groups: BTreeMap<GroupKey, GroupPlan>,
+    pub groups: BTreeMap<GroupKey, Arc<GroupPlan>>,
     /// What the guard must know about the same addresses.
     pub guard: GuardInput,
     /// Addresses that somebody has in a status or exposure and that are not announced for that owner by any node.
@@ -119,7 +122,7 @@ pub struct Refusal {
 pub struct GuardInput {
     /// Every address of ours, with the ports that its owners claim: all ports of an exposure, whether a clone or the
     /// anchor serves them, and the ports of a plain Service.
-    pub vips: BTreeMap<IpAddr, BTreeSet<(Protocol, u16)>>,
+    pub vips: BTreeMap<IpAddr, Arc<BTreeSet<(Protocol, u16)>>>,
 }
 
 /// Where the plan differs from the one before the update: keys whose entry appeared, changed or went.

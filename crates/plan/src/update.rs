@@ -66,7 +66,7 @@ impl Index {
             after
                 .guard
                 .vips
-                .extend(group.vips.into_iter().map(|(address, vip)| (address, vip.claimed_ports)));
+                .extend(group.vips.into_iter().map(|(address, vip)| (address, Arc::new(vip.claimed_ports))));
         }
         let changes = Changes {
             vips: differing_keys(&before.vips, &after.vips),
@@ -75,11 +75,10 @@ impl Index {
             refused: differing_keys(&before.refused, &after.refused),
             groups_computed,
         };
-        // Not `append`, which rebuilds the whole map.
         let plan = &mut self.planned.plan;
-        plan.vips.extend(after.vips);
-        plan.groups.extend(after.groups);
-        plan.guard.vips.extend(after.guard.vips);
+        enter_changed(&mut plan.vips, before.vips, after.vips);
+        enter_changed(&mut plan.groups, before.groups, after.groups);
+        enter_changed(&mut plan.guard.vips, before.guard.vips, after.guard.vips);
         plan.refused.extend(after.refused);
         changes
     }
@@ -151,13 +150,26 @@ fn enter(group: &Group, placement: &Placement<'_>, me: &NodeName, plan: &mut Pla
             interfaces: placement.interfaces(me, address).map(Arc::new),
             conflict_detection: placement.conflict_detection(address),
         };
-        plan.vips.insert(address, vip_plan);
+        plan.vips.insert(address, Arc::new(vip_plan));
     }
-    plan.groups.extend(placement.plan(me).map(|group_plan| (group.key.clone(), group_plan)));
+    plan.groups.extend(placement.plan(me).map(|group_plan| (group.key.clone(), Arc::new(group_plan))));
     for refused in &group.refused {
         let refusal = Refusal { owner: refused.owner.clone(), reason: refused.reason.clone() };
         plan.refused.insert((refused.member.clone(), refused.address), refusal);
     }
+}
+
+/// Enters what came out of an update into `plan`, those entries that are as they were `before` as the very same. One by one,
+/// since to append a map would rebuild the whole one.
+fn enter_changed<K: Ord, V: PartialEq>(
+    plan: &mut BTreeMap<K, Arc<V>>,
+    mut before: BTreeMap<K, Arc<V>>,
+    after: BTreeMap<K, Arc<V>>,
+) {
+    plan.extend(after.into_iter().map(|(key, new)| match before.remove(&key) {
+        Some(old) if old == new => (key, old),
+        Some(_) | None => (key, new),
+    }));
 }
 
 /// Keys whose entry is in only one of the maps, or differs.

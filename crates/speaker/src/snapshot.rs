@@ -47,8 +47,9 @@ pub(crate) fn read(path: &Path) -> Option<Orders> {
 /// # Errors
 /// The folder is missing or cannot be written.
 fn write(path: &Path, orders: Orders) -> io::Result<()> {
-    let text = serde_json::to_vec(&Snapshot { version: VERSION, orders }).map_err(io::Error::other)?;
-    files::replace(path, &text)
+    files::replace(path, |file| {
+        serde_json::to_writer(file, &Snapshot { version: VERSION, orders }).map_err(io::Error::other)
+    })
 }
 
 /// Writes the orders to the file whenever they change, until the sender is gone.
@@ -100,9 +101,9 @@ mod tests {
             lingers: false,
             revert: true,
         };
-        let mut plan = Plan { groups: BTreeMap::from([(group, group_plan)]), ..Plan::default() };
-        plan.vips.insert(vip, vip_plan);
-        plan.guard.vips.insert(vip, [(Protocol::Tcp, 80)].into());
+        let mut plan = Plan { groups: BTreeMap::from([(group, Arc::new(group_plan))]), ..Plan::default() };
+        plan.vips.insert(vip, Arc::new(vip_plan));
+        plan.guard.vips.insert(vip, Arc::new([(Protocol::Tcp, 80)].into()));
         let internal_ips = vec!["198.51.100.1".parse().unwrap()];
         let nodes = Arc::new(BTreeMap::from([("n1".into(), internal_ips.clone())]));
         Orders { plan: Arc::new(plan), internal_ips, draining: true, nodes }

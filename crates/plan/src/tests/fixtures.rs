@@ -268,7 +268,7 @@ pub(super) fn owner(kind: OwnerKind, name: &str) -> Owner {
 /// What the plan for `me` says of an address.
 pub(super) fn seen_from(index: &mut Index, me: &str, address: &str) -> VipPlan {
     index.update(&me.into());
-    index.plan().vips.get(&ip(address)).cloned().unwrap()
+    VipPlan::clone(&index.plan().vips[&ip(address)])
 }
 
 /// Why `me` does not announce an address.

@@ -1,5 +1,7 @@
 //! What an update costs and says.
 
+use std::sync::Arc;
+
 use super::fixtures::*;
 use crate::{Changes, GroupKey, Index};
 
@@ -109,4 +111,28 @@ fn a_reset_forgets_what_it_does_not_name() {
     index.reset_services([]);
     index.update(&"a".into());
     assert_eq!(*index.plan(), crate::Plan::default());
+}
+
+#[test]
+fn what_an_update_leaves_as_it_was_stays_the_very_same() {
+    let mut index = three_nodes();
+    for (name, address) in [("n/s", "192.0.2.1"), ("n/t", "192.0.2.2")] {
+        index.apply_service(&mk_service(name, &[address]));
+        let service = name.trim_start_matches("n/");
+        index.apply_endpoint_slice(&mk_slice(&format!("{name}-1"), service, &[("a", State::Ready)]));
+    }
+    index.update(&"a".into());
+    let before = index.plan().clone();
+    // A Node that is drained touches every group; only what follows from it changes.
+    let mut node = mk_node("c");
+    node.metadata.annotations = Some(mk_labels(&[(crate::ANNOTATION_DRAIN, "")]));
+    index.apply_node(&node);
+    index.apply_service(&mk_service("n/t", &["192.0.2.3"]));
+    assert_eq!(index.update(&"a".into()).groups_computed, 2);
+    let after = index.plan();
+    assert!(Arc::ptr_eq(&before.vips[&ip("192.0.2.1")], &after.vips[&ip("192.0.2.1")]));
+    assert!(Arc::ptr_eq(&before.guard.vips[&ip("192.0.2.1")], &after.guard.vips[&ip("192.0.2.1")]));
+    let group = crate::GroupKey(service_key("n/s"));
+    assert_ne!(before.groups[&group], after.groups[&group], "the candidates are others");
+    assert!(!after.vips.contains_key(&ip("192.0.2.2")));
 }

@@ -66,7 +66,7 @@ mod tests {
             interfaces: None,
             conflict_detection: Default::default(),
         };
-        let vips = vips.iter().map(|vip| (vip.parse().unwrap(), vip_plan.clone())).collect();
+        let vips = vips.iter().map(|vip| (vip.parse().unwrap(), Arc::new(vip_plan.clone()))).collect();
         Orders { plan: Arc::new(Plan { vips, ..Plan::default() }), ..Orders::default() }
     }
 

@@ -1,14 +1,15 @@
 //! From the plan, the interfaces and the members to what this node announces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use keryx_api::l2_advertisement::ConflictDetection;
 use keryx_layer2::IfIndex;
 use keryx_membership::{Candidacy, Facts, GroupId, NodeId, Outgoing};
 use keryx_netio::link::Links;
-use keryx_plan::{Decision, Plan};
+use keryx_plan::{Decision, GroupKey, GroupPlan, Plan};
 use tracing::{info, warn};
 
 use super::machines::{Group, Machines};
@@ -22,6 +23,7 @@ impl Machines {
         let links: Vec<_> = links.values().map(placing::link).collect();
         let links_changed = self.placing.links != links;
         let returned = self.follow_links(links, now);
+        let internal_changed = self.placing.internal_ips != orders.internal_ips;
         self.placing.internal_ips.clone_from(&orders.internal_ips);
         let limited =
             orders.plan.vips.iter().filter_map(|(vip, plan)| Some((*vip, plan.interfaces.clone()?)));
@@ -32,7 +34,7 @@ impl Machines {
         self.learn(now);
         self.tell_facts();
         self.follow_plan(&orders.plan, now);
-        if links_changed || limits_changed {
+        if links_changed || limits_changed || internal_changed {
             self.look_for_cuts(now);
             self.place_anew(now);
         }
@@ -96,50 +98,66 @@ impl Machines {
         }
     }
 
-    fn follow_plan(&mut self, plan: &Plan, now: Instant) {
-        let mut groups = BTreeMap::new();
-        self.group_of.clear();
-        for planned in plan.groups.values() {
+    /// Takes in those groups of the plan that are not the very same as before.
+    fn follow_plan(&mut self, plan: &Arc<Plan>, now: Instant) {
+        let before = std::mem::replace(&mut self.plan, Arc::clone(plan));
+        let changed: Vec<&GroupPlan> = plan
+            .groups
+            .iter()
+            .filter(|(key, planned)| !is_as_before(key, planned, &before, plan))
+            .map(|(_, planned)| &**planned)
+            .collect();
+        let gone = before.groups.iter().filter(|(key, _)| !plan.groups.contains_key(key));
+        let gone: Vec<GroupId> = gone.map(|(_, planned)| GroupId(planned.id)).collect();
+        // First out, then in: VIPs can pass from one group to another.
+        let mut left: BTreeSet<IpAddr> = BTreeSet::new();
+        let mut old_groups = BTreeMap::new();
+        for id in gone.iter().copied().chain(changed.iter().map(|planned| GroupId(planned.id))) {
+            let Some(group) = self.groups.remove(&id) else { continue };
+            for vip in &group.vips {
+                self.group_of.remove(vip);
+                left.insert(*vip);
+            }
+            old_groups.insert(id, group);
+        }
+        for planned in &changed {
             let id = GroupId(planned.id);
-            let announces = |vip: &&IpAddr| {
-                plan.vips.get(*vip).is_some_and(|vip| vip.while_holding == Decision::Announce)
-            };
-            let detection =
-                planned.vips.iter().filter_map(|vip| Some(plan.vips.get(vip)?.conflict_detection));
-            let conflict_detection = detection.max().unwrap_or_default();
-            let announced = planned.vips.iter().filter(announces).copied().collect();
             self.group_of.extend(planned.vips.iter().map(|vip| (*vip, id)));
-            groups.insert(id, Group { announced, vips: planned.vips.clone(), conflict_detection });
+            self.groups.insert(id, Group::of(planned, plan));
         }
-        let before = std::mem::replace(&mut self.groups, groups);
-        for id in before.keys().filter(|id| !self.groups.contains_key(id)) {
-            self.takeover.remove_group(*id, now);
+        for id in gone {
+            self.takeover.remove_group(id, now);
         }
-        for planned in plan.groups.values() {
+        for planned in changed {
             let id = GroupId(planned.id);
             self.say_obstacle(id, now);
-            let mut ranked: Vec<NodeId> = planned.candidates.iter().map(node_id).collect();
-            // The last in rank, so that it keeps what it holds and takes nothing.
-            let holder = self.takeover.holder(id).map(|(holder, _)| holder);
-            ranked.extend(planned.unready.iter().map(node_id).filter(|node| Some(*node) == holder));
-            let detection = self.groups.get(&id).map(|group| group.conflict_detection);
-            let candidacy = Candidacy {
-                ranked,
-                outgoing: if planned.forwards { Outgoing::Forwards } else { Outgoing::DeadEnd },
-                lingers: planned.lingers,
-                checks_thoroughly: detection == Some(ConflictDetection::Full),
-                revert: planned.revert,
-            };
-            self.takeover.set_group(id, candidacy, now);
-            if before.get(&id) != self.groups.get(&id) {
+            self.takeover.set_group(id, self.candidacy(planned), now);
+            if old_groups.get(&id) != self.groups.get(&id) {
                 self.bring(id, now);
             }
         }
-        self.unplaced.retain(|vip| self.group_of.contains_key(vip));
-        for vip in
-            self.on_wire.keys().filter(|vip| !self.group_of.contains_key(vip)).copied().collect::<Vec<_>>()
-        {
-            self.take_off_wire(vip);
+        for vip in left {
+            if !self.group_of.contains_key(&vip) {
+                self.unplaced.remove(&vip);
+                self.take_off_wire(vip);
+            }
+        }
+    }
+
+    /// Who may hold a group, for the takeover machine.
+    fn candidacy(&self, planned: &GroupPlan) -> Candidacy {
+        let id = GroupId(planned.id);
+        let mut ranked: Vec<NodeId> = planned.candidates.iter().map(node_id).collect();
+        // The last in rank, so that it keeps what it holds and takes nothing.
+        let holder = self.takeover.holder(id).map(|(holder, _)| holder);
+        ranked.extend(planned.unready.iter().map(node_id).filter(|node| Some(*node) == holder));
+        let detection = self.groups.get(&id).map(|group| group.conflict_detection);
+        Candidacy {
+            ranked,
+            outgoing: if planned.forwards { Outgoing::Forwards } else { Outgoing::DeadEnd },
+            lingers: planned.lingers,
+            checks_thoroughly: detection == Some(ConflictDetection::Full),
+            revert: planned.revert,
         }
     }
 
@@ -227,4 +245,29 @@ impl Machines {
         let vips = self.groups.get(&id).map(|group| &*group.vips).unwrap_or_default();
         vips.iter().filter_map(|vip| Some((*self.on_wire.get(vip)?, *vip))).collect()
     }
+}
+
+impl Group {
+    fn of(planned: &GroupPlan, plan: &Plan) -> Self {
+        let vips = || planned.vips.iter().filter_map(|vip| Some((vip, plan.vips.get(vip)?)));
+        let announced = vips().filter(|(_, vip)| vip.while_holding == Decision::Announce);
+        Self {
+            announced: announced.map(|(vip, _)| *vip).collect(),
+            vips: planned.vips.clone(),
+            conflict_detection: vips().map(|(_, vip)| vip.conflict_detection).max().unwrap_or_default(),
+        }
+    }
+}
+
+/// Whether nothing about a group has changed from one plan to the next. Of one with a speaker that is not Ready, it also matters
+/// who holds it, which is no part of the plan.
+fn is_as_before(key: &GroupKey, planned: &Arc<GroupPlan>, before: &Plan, plan: &Plan) -> bool {
+    let same_vip = |vip: &IpAddr| match (before.vips.get(vip), plan.vips.get(vip)) {
+        (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    planned.unready.is_empty()
+        && before.groups.get(key).is_some_and(|before| Arc::ptr_eq(before, planned))
+        && planned.vips.iter().all(same_vip)
 }

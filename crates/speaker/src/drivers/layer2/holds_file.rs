@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 use std::{fs, io};
 
@@ -33,7 +34,7 @@ pub(super) fn write(path: &Path, held: &BTreeMap<GroupId, Term>) -> io::Result<(
         // Writing to a string does not fail.
         let _infallible = writeln!(text, "{group} {}", term.0);
     }
-    files::replace(path, text.as_bytes())
+    files::replace(path, |file| file.write_all(text.as_bytes()))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keryx_api::l2_advertisement::ConflictDetection;
@@ -10,7 +11,7 @@ use keryx_layer2::{Announcer, Config, Counters, IfIndex};
 use keryx_membership::members::{self, Members};
 use keryx_membership::takeover::{self, Takeover};
 use keryx_membership::{GroupId, Keys, NodeId, Seed, Term};
-use keryx_plan::NodeName;
+use keryx_plan::{NodeName, Plan};
 use tracing::warn;
 
 use super::conflicts::Conflicts;
@@ -58,6 +59,8 @@ pub(super) struct Machines {
     pub(super) seeds: Vec<Seed>,
     pub(super) paths: Paths,
     pub(super) cuts: Cuts,
+    /// As last taken in.
+    pub(super) plan: Arc<Plan>,
     /// The groups of the plan.
     pub(super) groups: BTreeMap<GroupId, Group>,
     /// The group of each VIP.
@@ -135,6 +138,7 @@ impl Machines {
             seeds: Vec::new(),
             paths: Paths::default(),
             cuts: Cuts::default(),
+            plan: Arc::default(),
             groups: BTreeMap::new(),
             group_of: BTreeMap::new(),
             held: BTreeMap::new(),

@@ -112,8 +112,8 @@ fn orders(number: u8, of: u8) -> Orders {
         revert: false,
     };
     let plan = Plan {
-        vips: vips.into_iter().map(|vip| (vip, vip_plan.clone())).collect(),
-        groups: BTreeMap::from([(group, group_plan)]),
+        vips: vips.into_iter().map(|vip| (vip, Arc::new(vip_plan.clone()))).collect(),
+        groups: BTreeMap::from([(group, Arc::new(group_plan))]),
         ..Plan::default()
     };
     let internal = |number: u8| vec![IpAddr::from([192, 0, 2, number])];
