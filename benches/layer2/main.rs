@@ -26,6 +26,8 @@ const REST: Duration = Duration::from_secs(20);
 /// How long is asked, and how often in a second where a limit holds.
 const ASK: Duration = Duration::from_secs(5);
 const ASK_PER_SEC: u32 = 10_000;
+/// From the start of a new process to the last VIP on the wire.
+const RESTART_MAX_SECS: f64 = 1.5;
 const BYTES_PER_MIB: f64 = 1_048_576.0;
 
 fn main() -> ExitCode {
@@ -88,6 +90,9 @@ fn measure(keryx: &Keryx, vips: u32) -> Result<Measured> {
     std::thread::sleep(REST);
     say("restarting the speaker");
     let restart = wire::restart(keryx, &node, &targets)?;
+    if restart.as_secs_f64() > RESTART_MAX_SECS {
+        eprintln!("bench: the restart took {restart:?}{}", keryx.pods());
+    }
     Ok(Measured { memory: [empty, full], paced, flood, flood_cpu, restart })
 }
 
@@ -100,7 +105,7 @@ fn figures(measured: &Measured) -> Vec<Figure> {
     vec![
         figure("memory at rest (PSS)", mib(*empty), "MiB", Limit::AtMost(15.0)),
         figure("memory with all VIPs (PSS)", mib(*full), "MiB", Limit::AtMost(40.0)),
-        figure("start to the last VIP on the wire", restart.as_secs_f64(), "s", Limit::AtMost(1.5)),
+        figure("start to the last VIP on the wire", restart.as_secs_f64(), "s", Limit::AtMost(RESTART_MAX_SECS)),
         figure("answer at 10,000/s, median", micros(paced.percentile(50)), "us", Limit::None),
         figure("answer at 10,000/s, p99", micros(paced.percentile(99)), "us", Limit::AtMost(100.0)),
         figure("requests at 10,000/s without answer", lost, "", Limit::AtMost(0.0)),

@@ -190,6 +190,11 @@ fn speaker() -> Value {
                     own_field("NODE_NAME", "spec.nodeName"),
                     own_field("POD_NAME", "metadata.name"),
                     own_field("POD_UID", "metadata.uid"),
+                    // Lists of thousands of objects come and go. By default the C library keeps the room that the largest
+                    // of them took, once for each thread.
+                    {"name": "MALLOC_ARENA_MAX", "value": "2"},
+                    {"name": "MALLOC_MMAP_THRESHOLD_", "value": "131072"},
+                    {"name": "MALLOC_TRIM_THRESHOLD_", "value": "131072"},
                 ],
                 "ports": [{"name": "membership", "containerPort": MEMBERSHIP_PORT, "protocol": "UDP"}],
                 "volumeMounts": [

@@ -1,5 +1,7 @@
 //! Addresses that several owners share.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::Service;
 use keryx_api::Protocol;
 use keryx_api::exposure::{AnnounceFrom, WithoutEndpoints};
@@ -64,7 +66,7 @@ fn a_shared_address_is_announced_by_one_node_for_all_its_owners() {
     assert_eq!(owners(&mut index, VIP), expected, "best right first");
     assert_eq!(index.plan().vips[&ip(VIP)].group, GroupKey(exposure_key("gw")));
     assert!(index.plan().refused.is_empty());
-    let guarded = [(ip(VIP), [(Protocol::Tcp, 80), (Protocol::Tcp, 443)].into())];
+    let guarded = [(ip(VIP), Arc::new([(Protocol::Tcp, 80), (Protocol::Tcp, 443)].into()))];
     assert_eq!(index.plan().guard.vips, guarded.into());
 }
 
@@ -124,7 +126,7 @@ fn a_sharer_that_leaves_takes_only_its_ports_along() {
     assert_eq!((changes.vips, changes.guard), ([ip(VIP)].into(), [ip(VIP)].into()));
     assert_eq!(owners(&mut index, VIP), [service("default/dns")]);
     assert_eq!(index.plan().vips[&ip(VIP)].group, GroupKey(service_key("default/dns")));
-    assert_eq!(index.plan().guard.vips[&ip(VIP)], [(Protocol::Tcp, 53)].into());
+    assert_eq!(*index.plan().guard.vips[&ip(VIP)], [(Protocol::Tcp, 53)].into());
     assert_eq!(announcers(&mut index, VIP), ["b"]);
     index.delete_service("default", "dns");
     index.update(&"a".into());
