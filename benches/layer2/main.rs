@@ -105,7 +105,12 @@ fn figures(measured: &Measured) -> Vec<Figure> {
     vec![
         figure("memory at rest (PSS)", mib(*empty), "MiB", Limit::AtMost(15.0)),
         figure("memory with all VIPs (PSS)", mib(*full), "MiB", Limit::AtMost(40.0)),
-        figure("start to the last VIP on the wire", restart.as_secs_f64(), "s", Limit::AtMost(RESTART_MAX_SECS)),
+        figure(
+            "start to the last VIP on the wire",
+            restart.as_secs_f64(),
+            "s",
+            Limit::AtMost(RESTART_MAX_SECS),
+        ),
         figure("answer at 10,000/s, median", micros(paced.percentile(50)), "us", Limit::None),
         figure("answer at 10,000/s, p99", micros(paced.percentile(99)), "us", Limit::AtMost(100.0)),
         figure("requests at 10,000/s without answer", lost, "", Limit::AtMost(0.0)),

@@ -50,8 +50,8 @@ impl fmt::Display for Assigned {
 
 /// The pool that the address at `place` of a list is from, given the pools that go with the list: one for all, or one for
 /// each; `None` if there are none.
-pub fn pool_of(pools: &[String], place: usize) -> Option<&str> {
-    pools.get(place).or(pools.last()).map(String::as_str)
+pub fn pool_of<S: AsRef<str>>(pools: &[S], place: usize) -> Option<&str> {
+    pools.get(place).or(pools.last()).map(AsRef::as_ref)
 }
 
 /// Pools that go with a list of addresses, as short as [`pool_of`] can read them.
@@ -138,7 +138,7 @@ mod tests {
                 assert_eq!(pool_of(&pools, place), Some(*pool), "{of_each:?} {place}");
             }
         }
-        assert_eq!(pool_of(&[], 0), None);
+        assert_eq!(pool_of::<String>(&[], 0), None);
     }
 
     #[test]

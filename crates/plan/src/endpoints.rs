@@ -9,6 +9,7 @@ use keryx_api::Protocol;
 use keryx_api::names::LABEL_SERVICE_NAME;
 
 use crate::service::PortFacts;
+use crate::texts::Texts;
 use crate::{NodeName, ObjectName, TrafficPolicy};
 
 /// Address family.
@@ -46,7 +47,7 @@ pub(crate) struct SliceFacts {
 
 impl SliceFacts {
     /// `None` for a slice that belongs to no Service or holds no IP addresses.
-    pub(crate) fn of(slice: &EndpointSlice) -> Option<Self> {
+    pub(crate) fn of(texts: &mut Texts, slice: &EndpointSlice) -> Option<Self> {
         let service = slice.metadata.labels.as_ref()?.get(LABEL_SERVICE_NAME)?;
         let family = match slice.address_type.as_str() {
             "IPv4" => Family::V4,
@@ -57,12 +58,13 @@ impl SliceFacts {
             // A port without a number means "all ports"; kube-proxy forwards to no such endpoint.
             port.port?;
             let protocol = Protocol::from_field(port.protocol.as_deref())?;
-            Some((protocol, port.name.as_deref().unwrap_or_default().into()))
+            Some((protocol, texts.keep(port.name.as_deref().unwrap_or_default())))
         });
+        let ports = ports.collect();
         let mut ready = BTreeSet::new();
         let mut terminating = BTreeSet::new();
         for endpoint in slice.endpoints.iter().flatten() {
-            let node = endpoint.node_name.as_deref().map(NodeName::from);
+            let node = endpoint.node_name.as_deref().map(|name| NodeName::from(texts.keep(name)));
             match state(endpoint) {
                 Some(State::Ready) => ready.insert(node),
                 Some(State::ServingWhileTerminating) => terminating.insert(node),
@@ -70,9 +72,13 @@ impl SliceFacts {
             };
         }
         Some(Self {
-            service: ObjectName::new(slice.metadata.namespace.as_deref().unwrap_or_default(), service),
+            service: ObjectName::keep(
+                texts,
+                slice.metadata.namespace.as_deref().unwrap_or_default(),
+                service,
+            ),
             family,
-            ports: ports.collect(),
+            ports,
             ready: ready.into_iter().collect(),
             terminating: terminating.into_iter().collect(),
         })

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use keryx_api::Protocol;
 use keryx_api::assigned::pool_of;
@@ -76,12 +77,27 @@ struct Member<'a> {
     owner: Owner,
     announce: AnnouncePolicy,
     claimed: &'a [IpAddr],
-    /// To be read by [`pool_of`].
-    pools: &'a [String],
+    pools: Pools<'a>,
     /// Of a Service.
     labels: Option<&'a LabelText>,
     half_assigned: &'a [(IpAddr, StatusPart)],
     ports: Vec<MemberPort>,
+}
+
+/// Pools of an owner's addresses.
+#[derive(Clone, Copy)]
+enum Pools<'a> {
+    Exposed(&'a [String]),
+    Kept(&'a [Arc<str>]),
+}
+
+impl<'a> Pools<'a> {
+    fn of(self, place: usize) -> Option<&'a str> {
+        match self {
+            Self::Exposed(pools) => pool_of(pools, place),
+            Self::Kept(pools) => pool_of(pools, place),
+        }
+    }
 }
 
 struct MemberPort {
@@ -126,7 +142,7 @@ impl Index {
                 continue;
             }
             kept.insert(address);
-            let about = self.advertisements.about(pool_of(member.pools, place), labels.as_ref());
+            let about = self.advertisements.about(member.pools.of(place), labels.as_ref());
             let said = self.advertisements.merged(about.as_ref());
             said_from = said_from.into_iter().chain(said.announce_from()).reduce(stricter_from);
             let without_endpoints = said.without_endpoints().unwrap_or(member.announce.without_endpoints);
@@ -231,7 +247,7 @@ fn gateway(exposure: &Exposure) -> Member<'_> {
         owner: owner_of(exposure),
         announce: exposure.announce,
         claimed: &exposure.addresses,
-        pools: &exposure.pools,
+        pools: Pools::Exposed(&exposure.pools),
         labels: None,
         half_assigned: &[],
         ports: ports.collect(),
@@ -252,7 +268,7 @@ fn plain_service<'a>(name: &ObjectName, facts: &'a ServiceFacts) -> Member<'a> {
         owner: Owner { kind: OwnerKind::Service, name: name.clone() },
         announce: AnnouncePolicy { announce_from, without_endpoints: WithoutEndpoints::Withdraw },
         claimed: &facts.assigned,
-        pools: &facts.pools,
+        pools: Pools::Kept(&facts.pools),
         labels: Some(&facts.labels),
         half_assigned: &facts.half_assigned,
         ports: ports.collect(),

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use keryx_api::ledger::OwnerKind;
 use serde::{Deserialize, Serialize};
+
+use crate::texts::Texts;
 
 /// Name of a Node, as in `spec.nodeName` of a Pod and `nodeName` of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,6 +17,12 @@ impl NodeName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<Arc<str>> for NodeName {
+    fn from(name: Arc<str>) -> Self {
+        Self(name)
     }
 }
 
@@ -44,12 +53,15 @@ impl ObjectName {
         Self { namespace: namespace.into(), name: name.into() }
     }
 
+    /// As [`ObjectName::new`], with both parts kept once.
+    pub(crate) fn keep(texts: &mut Texts, namespace: &str, name: &str) -> Self {
+        Self { namespace: texts.keep(namespace), name: texts.keep(name) }
+    }
+
     /// The name in `metadata`; an absent part, which the API server never sends, is empty.
-    pub(crate) fn of(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> Self {
-        Self::new(
-            metadata.namespace.as_deref().unwrap_or_default(),
-            metadata.name.as_deref().unwrap_or_default(),
-        )
+    pub(crate) fn of(texts: &mut Texts, metadata: &ObjectMeta) -> Self {
+        let part = |part: &Option<String>| part.clone().unwrap_or_default();
+        Self::keep(texts, &part(&metadata.namespace), &part(&metadata.name))
     }
 }
 

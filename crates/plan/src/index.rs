@@ -16,6 +16,7 @@ use crate::endpoints::SliceFacts;
 use crate::nodes::Nodes;
 use crate::relation::Relation;
 use crate::service::ServiceFacts;
+use crate::texts::Texts;
 use crate::update::Planned;
 use crate::{NodeName, ObjectName, Owner, OwnerKey};
 
@@ -30,6 +31,7 @@ pub struct Index {
     pub(crate) exposures: BTreeMap<Arc<str>, Exposure>,
     /// Clone to the exposures with a port that it serves.
     exposures_of: Relation<ObjectName, Arc<str>>,
+    texts: Texts,
     pub(crate) nodes: Nodes,
     pub(crate) advertisements: Advertisements,
     pub(crate) claims: Claims,
@@ -46,7 +48,9 @@ impl Index {
 
     /// Takes in a Service of any type: plain ones of type LoadBalancer with addresses of ours, clones and anchors count.
     pub fn apply_service(&mut self, service: &Service) {
-        self.replace_service(ObjectName::of(&service.metadata), ServiceFacts::of(service));
+        let name = ObjectName::of(&mut self.texts, &service.metadata);
+        let facts = ServiceFacts::of(&mut self.texts, service);
+        self.replace_service(name, facts);
     }
 
     /// Forgets a Service.
@@ -58,7 +62,7 @@ impl Index {
     pub fn reset_services<'a>(&mut self, all: impl IntoIterator<Item = &'a Service>) {
         let mut gone: BTreeSet<ObjectName> = self.services.keys().cloned().collect();
         for service in all {
-            gone.remove(&ObjectName::of(&service.metadata));
+            gone.remove(&ObjectName::of(&mut self.texts, &service.metadata));
             self.apply_service(service);
         }
         gone.into_iter().for_each(|name| self.replace_service(name, None));
@@ -66,7 +70,9 @@ impl Index {
 
     /// Takes in an EndpointSlice; the label `kubernetes.io/service-name` says whose it is.
     pub fn apply_endpoint_slice(&mut self, slice: &EndpointSlice) {
-        self.replace_slice(ObjectName::of(&slice.metadata), SliceFacts::of(slice));
+        let name = ObjectName::of(&mut self.texts, &slice.metadata);
+        let facts = SliceFacts::of(&mut self.texts, slice);
+        self.replace_slice(name, facts);
     }
 
     /// Forgets an EndpointSlice.
@@ -78,7 +84,7 @@ impl Index {
     pub fn reset_endpoint_slices<'a>(&mut self, all: impl IntoIterator<Item = &'a EndpointSlice>) {
         let mut gone: BTreeSet<ObjectName> = self.slices.keys().cloned().collect();
         for slice in all {
-            gone.remove(&ObjectName::of(&slice.metadata));
+            gone.remove(&ObjectName::of(&mut self.texts, &slice.metadata));
             self.apply_endpoint_slice(slice);
         }
         gone.into_iter().for_each(|name| self.replace_slice(name, None));
@@ -118,7 +124,7 @@ impl Index {
     pub fn reset_speaker_pods<'a>(&mut self, all: impl IntoIterator<Item = &'a Pod>) {
         let mut gone = self.nodes.speaker_names();
         for pod in all {
-            gone.remove(&ObjectName::of(&pod.metadata));
+            gone.remove(&ObjectName::of(&mut self.texts, &pod.metadata));
             self.nodes.apply_speaker(pod);
         }
         gone.iter().for_each(|name| self.nodes.delete_speaker(name));

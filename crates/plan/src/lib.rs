@@ -33,6 +33,7 @@ pub mod rendezvous;
 mod service;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod update;
 
 pub use endpoints::Family;

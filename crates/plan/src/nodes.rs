@@ -131,7 +131,8 @@ impl Nodes {
     }
 
     pub(crate) fn apply_speaker(&mut self, pod: &Pod) {
-        let name = ObjectName::of(&pod.metadata);
+        let part = |part: &Option<String>| part.clone().unwrap_or_default();
+        let name = ObjectName::new(&part(&pod.metadata.namespace), &part(&pod.metadata.name));
         let Some(facts) = SpeakerFacts::of(pod) else { return self.delete_speaker(&name) };
         if self.speakers.get(&name) != Some(&facts) {
             self.speakers.insert(name, facts);

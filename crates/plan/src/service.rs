@@ -10,6 +10,7 @@ use keryx_api::assigned::{Assigned, pool_of, pools_of};
 use keryx_api::names::{COMPONENT_ANCHOR, COMPONENT_CLONE, LABEL_COMPONENT};
 
 use crate::StatusPart;
+use crate::texts::Texts;
 
 /// `spec.externalTrafficPolicy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(crate) struct ServiceFacts {
     /// Addresses of ours. Always empty for clones and anchors, whose addresses come from the exposure.
     pub(crate) assigned: Box<[IpAddr]>,
     /// The pools of these, to be read by [`pool_of`].
-    pub(crate) pools: Box<[String]>,
+    pub(crate) pools: Box<[Arc<str>]>,
     pub(crate) labels: LabelText,
     /// Addresses that only one of the two parts of the status names, with the part that does not.
     pub(crate) half_assigned: Box<[(IpAddr, StatusPart)]>,
@@ -68,18 +69,18 @@ pub(crate) struct PortFacts {
 
 impl PortFacts {
     /// `None` for other protocols.
-    fn of(port: &ServicePort) -> Option<Self> {
+    fn of(texts: &mut Texts, port: &ServicePort) -> Option<Self> {
         Some(Self {
             protocol: Protocol::from_field(port.protocol.as_deref())?,
             port: u16::try_from(port.port).ok()?,
-            name: port.name.as_deref().unwrap_or_default().into(),
+            name: texts.keep(port.name.as_deref().unwrap_or_default()),
         })
     }
 }
 
 impl ServiceFacts {
     /// `None` unless the Service is of type LoadBalancer.
-    pub(crate) fn of(service: &Service) -> Option<Self> {
+    pub(crate) fn of(texts: &mut Texts, service: &Service) -> Option<Self> {
         let spec = service.spec.as_ref()?;
         if spec.type_.as_deref() != Some("LoadBalancer") {
             return None;
@@ -113,8 +114,11 @@ impl ServiceFacts {
             uid: service.metadata.uid.as_deref().unwrap_or_default().into(),
             created_secs: created.map_or(i64::MAX, |time| time.0.as_second()),
             policy,
-            ports: spec.ports.iter().flatten().filter_map(PortFacts::of).collect(),
-            pools: pools_of(assigned.iter().filter_map(pool_of_marked)).into(),
+            ports: spec.ports.iter().flatten().filter_map(|port| PortFacts::of(texts, port)).collect(),
+            pools: pools_of(assigned.iter().filter_map(pool_of_marked))
+                .iter()
+                .map(|pool| texts.keep(pool))
+                .collect(),
             labels: LabelText::of(service.metadata.labels.as_ref()),
             assigned,
             half_assigned,
