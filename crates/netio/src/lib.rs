@@ -6,4 +6,5 @@
 pub mod groups;
 pub mod link;
 pub mod nftables;
+mod option;
 pub mod packet;

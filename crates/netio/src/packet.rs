@@ -18,6 +18,7 @@ use std::os::fd::AsRawFd;
 use socket2::{Domain, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
 use tokio::io::{Interest, unix::AsyncFd};
 
+use crate::option;
 use ranges::Ranges;
 
 /// Receive queue asked for, in octets as the kernel counts them: some 5,000 requests.
@@ -60,10 +61,10 @@ impl PacketSocket {
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
         socket.set_nonblocking(true)?;
         attach(&socket, protocol, addresses)?;
-        set_option(&socket, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1)?;
-        if set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES).is_err() {
+        option::set(&socket, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1)?;
+        if option::set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES).is_err() {
             // Not permitted: as much as the system allows. A shorter queue only drops more in a flood.
-            set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER_BYTES)?;
+            option::set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER_BYTES)?;
         }
         socket.bind(&link_layer_address(interface, protocol)?)?;
         // SAFETY: `Socket` owns its descriptor, which stays the same and open until `AsyncFd` drops it.
@@ -218,20 +219,6 @@ fn link_layer_address(interface: u32, protocol: Protocol) -> io::Result<SockAddr
     address.sll_ifindex = index;
     // SAFETY: the storage holds a `sockaddr_ll` with its family set, and the length is that of a `sockaddr_ll`.
     Ok(unsafe { SockAddr::new(storage, size_of_u32::<libc::sockaddr_ll>()) })
-}
-
-fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
-    // SAFETY: the descriptor is open as long as `socket`; the kernel reads as many octets from `value` as it has.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            name,
-            (&raw const value).cast(),
-            size_of_u32::<libc::c_int>(),
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The size of a type, as system calls want it.

@@ -7,6 +7,7 @@ use rtnetlink::sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
 
 use super::decode::{attribute, messages, u16_at, u32_at};
 use super::encode::MESSAGE_HEADER;
+use crate::option;
 
 /// `NFNLGRP_NFTABLES`, to which the kernel tells every change of a ruleset.
 const GROUP: u32 = 7;
@@ -14,6 +15,8 @@ const GROUP: u32 = 7;
 const PROTOCOL: isize = 12;
 /// The kernel joins notifications to datagrams of at most a page.
 const DATAGRAM_MAX: usize = 32 << 10;
+/// Room for what waits to be read.
+const RECEIVE_BUFFER_BYTES: libc::c_int = 32 << 20;
 /// Length of `struct nfgenmsg`, which stands before the attributes.
 const NETFILTER_HEADER: usize = 4;
 /// `NFTA_TABLE_NAME`.
@@ -34,6 +37,8 @@ impl TableLoss {
     /// No netlink socket can be opened.
     pub fn listen(table: &'static str) -> io::Result<Self> {
         let mut socket = TokioSocket::new(PROTOCOL)?;
+        // All that a batch of many thousand elements is told by must find room: what overflows counts as a loss.
+        option::set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)?;
         socket.socket_mut().bind(&SocketAddr::new(0, 1 << (GROUP - 1)))?;
         Ok(Self { socket, table, datagram: Vec::with_capacity(DATAGRAM_MAX) })
     }

@@ -7,6 +7,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::answer::{self, Answer};
 use super::batch::{Batch, Messages};
+use crate::option;
 
 /// Room for the answers to one batch: one for each message that the kernel refuses.
 const RECEIVE_BUFFER_BYTES: libc::c_int = 4 << 20;
@@ -50,9 +51,9 @@ impl Nftables {
         let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(libc::NETLINK_NETFILTER)))?;
         // The kernel has answered when the send call returns, so an empty queue means that all answers are read.
         socket.set_nonblocking(true)?;
-        set_option(&socket, libc::SOL_NETLINK, libc::NETLINK_EXT_ACK, 1)?;
-        set_option(&socket, libc::SOL_NETLINK, libc::NETLINK_CAP_ACK, 1)?;
-        set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)?;
+        option::set(&socket, libc::SOL_NETLINK, libc::NETLINK_EXT_ACK, 1)?;
+        option::set(&socket, libc::SOL_NETLINK, libc::NETLINK_CAP_ACK, 1)?;
+        option::set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)?;
         Ok(Self { socket, send_buffer: 0 })
     }
 
@@ -88,7 +89,7 @@ impl Nftables {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.send_buffer < bytes.len() {
             let size = bytes.len().try_into().map_err(|_| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
-            set_option(&self.socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, size)?;
+            option::set(&self.socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, size)?;
             self.send_buffer = bytes.len();
         }
         self.socket.send(bytes).map(drop)
@@ -122,18 +123,4 @@ pub(super) fn result(messages: &Messages, answers: Vec<Answer>) -> Result<(), Co
         None if acknowledged => Ok(()),
         None => Err(CommitError::Unknown(io::Error::other("the kernel did not acknowledge the batch"))),
     }
-}
-
-fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
-    // SAFETY: the descriptor is open as long as `socket`; the kernel reads as many octets from `value` as it has.
-    let status = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            name,
-            (&raw const value).cast(),
-            size_of_val(&value) as libc::socklen_t,
-        )
-    };
-    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

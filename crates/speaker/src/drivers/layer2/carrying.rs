@@ -34,6 +34,10 @@ impl Machines {
 
     /// Carries what one machine has to say to the others, until none has anything.
     pub(super) fn settle(&mut self, now: Instant) {
+        // Nobody is there to be heard.
+        if !self.takeover.is_active() && self.roster.is_alone(self.me) {
+            self.takeover.handle_synced(now);
+        }
         loop {
             let told = self.carry_members(now) | self.carry_segment(now);
             if !self.act(now) && !told {

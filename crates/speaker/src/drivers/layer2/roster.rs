@@ -37,6 +37,11 @@ impl Roster {
         self.nodes = nodes.iter().map(node).collect();
     }
 
+    /// Whether the cluster has no node but `me`.
+    pub(super) fn is_alone(&self, me: NodeId) -> bool {
+        !self.nodes.is_empty() && self.nodes.keys().all(|id| *id == me)
+    }
+
     /// Where each node but `me` can be reached: at its first InternalIP, then at one address on each other segment. What
     /// would have to leave through a dead segment of this node, or come in through a dead interface of the other, is left
     /// out, if anything else is left.

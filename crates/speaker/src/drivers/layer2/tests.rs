@@ -549,3 +549,14 @@ fn two_nodes_without_a_word_from_each_other_do_not_both_announce() {
         assert_eq!(world.overlap, Duration::ZERO);
     });
 }
+
+#[test]
+fn a_node_that_is_alone_in_its_cluster_waits_for_nobody() {
+    let now = clock::now();
+    let mut alone = machines(1, &BTreeMap::new(), 1, now);
+    alone.follow(&orders(1, 1), &links(1, true), now);
+    assert!(alone.takeover.is_active());
+    let mut one_of_two = machines(1, &BTreeMap::new(), 1, now);
+    one_of_two.follow(&orders(1, 2), &links(1, true), now);
+    assert!(!one_of_two.takeover.is_active());
+}
