@@ -1,7 +1,7 @@
 //! Where addresses come from. These tests change the address ranges, and put them back.
 
 use anyhow::{Result, ensure};
-use keryx_tests::app::{gateway, load_balancer, service};
+use keryx_tests::app::{gateway, load_balancer, route, service};
 use keryx_tests::keryx::{NAMESPACE, RANGE_V4};
 use keryx_tests::{Keryx, Space};
 use serde_json::json;
@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("addresses::service_and_gateway_get_both_families_where_the_pool_has_both", dual_stack),
     ("addresses::given_addresses_stay_when_their_range_goes", stay),
     ("addresses::services_share_without_a_key_where_the_configmap_allows_it", allow_share),
+    ("addresses::services_and_gateways_are_announced_on_the_interfaces_that_the_configmap_names", interfaces),
 ];
 
 /// Address ranges that are put back when this value goes.
@@ -51,6 +52,30 @@ fn exhausted(keryx: &Keryx) -> Result<()> {
         ("range-addresses-exhausted", "10.98.0.180-10.98.0.181"),
     ])?;
     ensure!(space.service_address("second")?.to_string() == "10.98.0.181", "not the address that was added");
+    Ok(())
+}
+
+fn interfaces(keryx: &Keryx) -> Result<()> {
+    let space = Space::new(keryx, "addresses-interface")?;
+    space.run_app("web", 3, None)?;
+    let ranges = |names: &str| {
+        Ranges::set(keryx, &[("range-global", RANGE_V4), ("interface-addresses-interface", names)])
+    };
+    let _nowhere = ranges("eth9")?;
+    space.apply(service("web", "web", 7200, load_balancer()))?;
+    space.apply(service("backend", "web", 7201, json!({})))?;
+    space.apply(gateway("edge", &[("tcp", "TCP", 7201)], json!({})))?;
+    space.apply(route("TCPRoute", "web", "edge", "tcp", "backend", 7201))?;
+    let addresses = [space.service_address("web")?, space.gateway_address("edge")?];
+    for address in addresses {
+        ensure!(keryx.client().announcers(address)?.is_empty(), "{address} is announced");
+        let page = keryx.cli(&["explain", &address.to_string()])?;
+        ensure!(page.contains("is not among the interfaces"), "{page}");
+    }
+    let _both = ranges("eth9, eth0")?;
+    for address in addresses {
+        keryx.client().announcer(address)?;
+    }
     Ok(())
 }
 

@@ -110,7 +110,10 @@ fn interface(keryx: &Keryx) -> Result<()> {
     let _having = served.advertised.say("having", having)?;
     let address = served.expose()?;
     served.announced_by(address, "n2")?;
-    served.explain(address, &["is not among the interfaces of the L2Advertisements about it"])?;
+    served.explain(
+        address,
+        &["is not among the interfaces named for it by L2Advertisements and the address ConfigMap"],
+    )?;
     keryx.client().udp(address, PORT)?;
 
     // An interface of that name that comes makes the node the first choice, but what is held stays where it is.

@@ -9,8 +9,10 @@ use k8s_openapi::api::core::v1::Service;
 
 use crate::names::CONDITION_ASSIGNED;
 
-/// Addresses of one Service, the pools they come from, and the key by which others may share them. Text form:
-/// `192.0.2.10 2001:db8::10 from pool NAME`, with several pools, one for each address, separated by a space; then, if there is a sharing key,
+/// Addresses of one Service, the pools they come from, the interfaces that announce them, and the key by which others may share
+/// them. Text form:
+/// `192.0.2.10 2001:db8::10 from pool NAME`, with several pools, one for each address, separated by a space; then, if
+/// they are limited to interfaces, ` on interface NAME`, several separated by a space; then, if there is a sharing key,
 /// ` shared by key KEY` to the end of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assigned {
@@ -18,11 +20,14 @@ pub struct Assigned {
     pub addresses: Vec<IpAddr>,
     /// Names of the pools: one that all addresses are from, or one for each address, in their order.
     pub pools: Vec<String>,
+    /// Names of the interfaces to which announcing is limited; empty if it is not.
+    pub interfaces: Vec<String>,
     /// The sharing key, never empty; it may hold spaces. Owners of one address that carry the same key share it.
     pub sharing_key: Option<String>,
 }
 
 const FROM_POOL: &str = " from pool ";
+const ON_INTERFACE: &str = " on interface ";
 const SHARED_BY_KEY: &str = " shared by key ";
 
 /// The text is not that of an assignment.
@@ -31,7 +36,7 @@ pub struct NotAssigned;
 
 impl fmt::Display for NotAssigned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected 'ADDRESS [ADDRESS ...] from pool NAME [NAME ...] [shared by key KEY]'")
+        f.write_str("expected 'ADDRESS [ADDRESS ...] from pool NAME [NAME ...] [on interface NAME ...] [shared by key KEY]'")
     }
 }
 
@@ -41,6 +46,9 @@ impl fmt::Display for Assigned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
         write!(f, "{}{FROM_POOL}{}", addresses.join(" "), self.pools.join(" "))?;
+        if !self.interfaces.is_empty() {
+            write!(f, "{ON_INTERFACE}{}", self.interfaces.join(" "))?;
+        }
         match &self.sharing_key {
             Some(key) => write!(f, "{SHARED_BY_KEY}{key}"),
             None => Ok(()),
@@ -86,11 +94,17 @@ impl FromStr for Assigned {
             Some((pools, key)) => (pools, Some(key.to_owned())),
             None => (rest, None),
         };
-        let pools: Vec<String> = pools.split(' ').map(str::to_owned).collect();
-        if pools.iter().any(String::is_empty) || sharing_key.as_ref().is_some_and(String::is_empty) {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<String>>();
+        let (pools, interfaces) = match pools.split_once(ON_INTERFACE) {
+            Some((pools, interfaces)) => (words(pools), words(interfaces)),
+            None => (words(pools), Vec::new()),
+        };
+        if pools.iter().chain(&interfaces).any(String::is_empty)
+            || sharing_key.as_ref().is_some_and(String::is_empty)
+        {
             return Err(NotAssigned);
         }
-        Ok(Self { addresses, pools, sharing_key })
+        Ok(Self { addresses, pools, interfaces, sharing_key })
     }
 }
 
@@ -122,6 +136,26 @@ mod tests {
             assert_eq!(assigned.sharing_key.as_deref(), sharing_key, "{text}");
             assert_eq!(assigned.to_string(), text);
         }
+    }
+
+    #[test]
+    fn interfaces_stand_between_pools_and_sharing_key() {
+        for (text, interfaces, sharing_key) in [
+            ("192.0.2.10 from pool edge on interface eth1", &["eth1"][..], None),
+            (
+                "192.0.2.10 from pool edge on interface eth1 bond0 shared by key k",
+                &["eth1", "bond0"],
+                Some("k"),
+            ),
+            ("192.0.2.10 from pool edge shared by key a on interface b", &[], Some("a on interface b")),
+        ] {
+            let assigned: Assigned = text.parse().unwrap();
+            assert_eq!(assigned.pools, ["edge"]);
+            assert_eq!(assigned.interfaces, interfaces);
+            assert_eq!(assigned.sharing_key.as_deref(), sharing_key, "{text}");
+            assert_eq!(assigned.to_string(), text);
+        }
+        assert_eq!("192.0.2.10 from pool edge on interface ".parse::<Assigned>(), Err(NotAssigned));
     }
 
     #[test]

@@ -65,6 +65,9 @@ pub struct Exposure {
     /// The pools that these are from, to be read by [`pool_of`](crate::assigned::pool_of); left out if they are not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pools: Vec<String>,
+    /// Names of the interfaces to which announcing is limited; left out if it is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interfaces: Vec<String>,
     /// Every listener port of the Gateway, each exactly once per protocol, ordered.
     pub ports: Vec<ExposedPort>,
     /// From which nodes, and what happens without endpoints.
@@ -152,6 +155,7 @@ mod tests {
             gateway: GatewayReference { namespace: "apps".into(), name: "web".into(), uid: "u".into() },
             addresses: vec!["192.0.2.10".parse().unwrap()],
             pools: vec!["edge".to_owned()],
+            interfaces: Vec::new(),
             ports: vec![ExposedPort {
                 port: 80,
                 protocol: Protocol::Tcp,

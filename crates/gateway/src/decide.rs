@@ -30,6 +30,8 @@ pub struct Inputs<'a> {
     pub addresses: &'a AddressState,
     /// The pools that its addresses are from, to be read by [`pool_of`](keryx_api::assigned::pool_of).
     pub pools: &'a [String],
+    /// The interfaces to which announcing is limited; any if there are none.
+    pub interfaces: &'a [String],
     /// Further conditions of the Gateway: what else is to be known about its addresses.
     pub address_notes: &'a [Wanted],
     /// The key by which the Gateway shares its addresses with other owners.

@@ -28,6 +28,7 @@ pub(crate) fn build(inputs: &Inputs<'_>, served: &[ServedPort<'_>]) -> Option<Ex
         gateway: GatewayReference { namespace, name, uid: gateway.metadata.uid.clone().unwrap_or_default() },
         addresses: addresses.to_vec(),
         pools: inputs.pools.to_vec(),
+        interfaces: inputs.interfaces.to_vec(),
         ports,
         announce: AnnouncePolicy {
             announce_from: AnnounceFrom::default(),

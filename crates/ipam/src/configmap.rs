@@ -5,6 +5,7 @@
 //!       | "search-order" | "skip-end-ips-in-cidr" | "avoid-buggy-ips"
 //! scope = "global" | <namespace of the Service or Gateway>
 //! value = item *("," item)       ; of a cidr- or range- key; white space does not matter
+//!       | name *("," name)       ; of an interface- key
 //! item  = prefix | first "-" last | address
 //! ```
 //!
@@ -43,6 +44,8 @@ pub struct Parsed {
     pub pools: Vec<Pool>,
     /// What the `allow-share-` keys say, by scope. See [`Parsed::sharing_scope`].
     pub allow_share: BTreeMap<Scope, bool>,
+    /// The interfaces that the `interface-` keys name, by scope. See [`Parsed::interfaces_of`].
+    pub interfaces: BTreeMap<Scope, Vec<String>>,
     /// What is wrong, by key. Keys that are not named here are in force.
     pub problems: Vec<KeyProblem>,
     /// What is right but may surprise, by key.
@@ -58,6 +61,16 @@ impl Parsed {
             .into_iter()
             .find_map(|scope| Some((*self.allow_share.get(&scope)?, scope)))
             .and_then(|(allowed, scope)| allowed.then_some(scope))
+    }
+}
+
+impl Parsed {
+    /// The interfaces on which addresses of `namespace` are announced: those of the namespace's own key, else of the global
+    /// one. Empty if neither is there: then any.
+    pub fn interfaces_of(&self, namespace: &str) -> &[String] {
+        let own = Scope::Namespace(namespace.to_owned());
+        let named = self.interfaces.get(&own).or_else(|| self.interfaces.get(&Scope::Global));
+        named.map(Vec::as_slice).unwrap_or_default()
     }
 }
 
@@ -108,7 +121,15 @@ impl Parsed {
                 self.allow_share.insert(scope, allowed.unwrap_or(false));
                 allowed.is_none().then(|| KeyError::Boolean { text: item::excerpt(value.trim()) })
             }
-            KeyForm::Interface(_) | KeyForm::Setting => None,
+            KeyForm::Interface(scope) => {
+                let names: Vec<String> = value.split(',').map(|name| name.trim().to_owned()).collect();
+                let wrong = names.iter().find(|name| !is_interface(name));
+                let problem = wrong.map(|name| KeyError::Interface { text: item::excerpt(name) });
+                // A wrong name stays: it is no interface's, so nothing is announced where it was not meant to be.
+                self.interfaces.insert(scope, names);
+                problem
+            }
+            KeyForm::Setting => None,
         };
         self.problems.extend(problem.map(|reason| KeyProblem { key: key.to_owned(), reason }));
     }
@@ -186,6 +207,13 @@ pub(crate) fn is_namespace(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
+/// What Linux takes as the name of an interface (`dev_valid_name`).
+fn is_interface(text: &str) -> bool {
+    (1..=15).contains(&text.len())
+        && ![".", ".."].contains(&text)
+        && !text.contains(|c: char| c == '/' || c == ':' || c.is_whitespace())
+}
+
 fn notices(form: &KeyForm, key: &str, data: &BTreeMap<String, String>) -> Vec<Notice> {
     let mut notices = Vec::new();
     let scope = match form {
@@ -194,11 +222,7 @@ fn notices(form: &KeyForm, key: &str, data: &BTreeMap<String, String>) -> Vec<No
             notices.extend(by.map(|by| Notice::Hidden { key: key.to_owned(), by }));
             &pool_key.scope
         }
-        KeyForm::AllowShare(scope) => scope,
-        KeyForm::Interface(scope) => {
-            notices.push(Notice::NotServedYet { key: key.to_owned() });
-            scope
-        }
+        KeyForm::AllowShare(scope) | KeyForm::Interface(scope) => scope,
         KeyForm::Setting => return notices,
     };
     if let Scope::Namespace(namespace) = scope

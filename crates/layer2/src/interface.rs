@@ -48,8 +48,8 @@ pub enum Unfit {
     /// `--interface` names others.
     #[error("is not among the interfaces given by --interface")]
     NotListed,
-    /// The L2Advertisements about the VIP name others.
-    #[error("is not among the interfaces of the L2Advertisements about it")]
+    /// The L2Advertisements about the VIP, or the address ConfigMap, name others.
+    #[error("is not among the interfaces named for it by L2Advertisements and the address ConfigMap")]
     NotAdvertised,
     /// The name is one of a container runtime's or CNI's own.
     #[error(

@@ -8,6 +8,7 @@
 //! 2. Else an address is announced only if an advertisement is about it, and only by nodes that one of these selects.
 //! 3. `interfaces`: on one node, those of all advertisements about the address that select the node; any, if one of these
 //!    lists none.
+//!    An `interface-` key of the address ConfigMap limits them further.
 //! 4. `preferredNodeSelectors`: the weights of all that match are added, over all advertisements about one of the group's
 //!    addresses that select the node. Weight comes after the number of ports that a node covers, and before all else.
 //! 5. `revert`: if one of them says so. `conflictDetection`: the strictest of them.

@@ -44,8 +44,40 @@ pub(crate) struct Vip {
     pub(crate) owners: Vec<Owner>,
     pub(crate) claimed_ports: BTreeSet<(Protocol, u16)>,
     pub(crate) without_endpoints: WithoutEndpoints,
+    /// The interfaces to which its owners limit it; any if one of them names none.
+    pub(crate) interfaces: Limit,
     /// The advertisements about it for one of its owners; `None` if there are no advertisements at all.
     pub(crate) about: Option<About>,
+}
+
+/// Interfaces to which something is limited.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Nobody has said anything yet.
+    #[default]
+    Unsaid,
+    Any,
+    To(BTreeSet<Arc<str>>),
+}
+
+impl Limit {
+    /// Takes in the word of one more owner, who does not limit it if he names no interface.
+    fn join(&mut self, interfaces: &BTreeSet<Arc<str>>) {
+        *self = match std::mem::take(self) {
+            Self::Unsaid if !interfaces.is_empty() => Self::To(interfaces.clone()),
+            Self::To(known) if !interfaces.is_empty() => Self::To(&known | interfaces),
+            Self::Unsaid | Self::Any | Self::To(_) => Self::Any,
+        };
+    }
+
+    /// What is left of the interfaces that advertisements name, if they name any: both must allow it.
+    pub(crate) fn within(&self, advertised: Option<BTreeSet<Arc<str>>>) -> Option<BTreeSet<Arc<str>>> {
+        match (self, advertised) {
+            (Self::To(own), Some(advertised)) => Some(own & &advertised),
+            (Self::To(own), None) => Some(own.clone()),
+            (Self::Unsaid | Self::Any, advertised) => advertised,
+        }
+    }
 }
 
 /// An address that a member does not get.
@@ -78,6 +110,8 @@ struct Member<'a> {
     announce: AnnouncePolicy,
     claimed: &'a [IpAddr],
     pools: Pools<'a>,
+    /// Any if there are none.
+    interfaces: BTreeSet<Arc<str>>,
     /// Of a Service.
     labels: Option<&'a LabelText>,
     half_assigned: &'a [(IpAddr, StatusPart)],
@@ -146,7 +180,7 @@ impl Index {
             let said = self.advertisements.merged(about.as_ref());
             said_from = said_from.into_iter().chain(said.announce_from()).reduce(stricter_from);
             let without_endpoints = said.without_endpoints().unwrap_or(member.announce.without_endpoints);
-            group.keep(address, &member.owner, without_endpoints, about);
+            group.keep(address, &member, without_endpoints, about);
         }
         if said_from.unwrap_or(member.announce.announce_from) == AnnounceFrom::AnyNode {
             group.announce_from = AnnounceFrom::AnyNode;
@@ -214,12 +248,13 @@ impl Group {
     fn keep(
         &mut self,
         address: IpAddr,
-        owner: &Owner,
+        member: &Member<'_>,
         without_endpoints: WithoutEndpoints,
         about: Option<About>,
     ) {
         let vip = self.vips.entry(address).or_default();
-        vip.owners.push(owner.clone());
+        vip.owners.push(member.owner.clone());
+        vip.interfaces.join(&member.interfaces);
         if without_endpoints == WithoutEndpoints::Refuse {
             vip.without_endpoints = WithoutEndpoints::Refuse;
         }
@@ -248,6 +283,7 @@ fn gateway(exposure: &Exposure) -> Member<'_> {
         announce: exposure.announce,
         claimed: &exposure.addresses,
         pools: Pools::Exposed(&exposure.pools),
+        interfaces: exposure.interfaces.iter().map(|name| name.as_str().into()).collect(),
         labels: None,
         half_assigned: &[],
         ports: ports.collect(),
@@ -269,6 +305,7 @@ fn plain_service<'a>(name: &ObjectName, facts: &'a ServiceFacts) -> Member<'a> {
         announce: AnnouncePolicy { announce_from, without_endpoints: WithoutEndpoints::Withdraw },
         claimed: &facts.assigned,
         pools: Pools::Kept(&facts.pools),
+        interfaces: facts.interfaces.iter().cloned().collect(),
         labels: Some(&facts.labels),
         half_assigned: &facts.half_assigned,
         ports: ports.collect(),

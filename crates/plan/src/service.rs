@@ -34,6 +34,8 @@ pub(crate) struct ServiceFacts {
     pub(crate) assigned: Box<[IpAddr]>,
     /// The pools of these, to be read by [`pool_of`].
     pub(crate) pools: Box<[Arc<str>]>,
+    /// The interfaces to which these are limited; any if there are none.
+    pub(crate) interfaces: Box<[Arc<str>]>,
     pub(crate) labels: LabelText,
     /// Addresses that only one of the two parts of the status names, with the part that does not.
     pub(crate) half_assigned: Box<[(IpAddr, StatusPart)]>,
@@ -90,8 +92,8 @@ impl ServiceFacts {
         } else {
             (ingress(service), Assigned::read(service))
         };
-        let (marked, pools, sharing_key) = mark.map_or_else(Default::default, |mark| {
-            (mark.addresses, mark.pools, mark.sharing_key.map(String::into_boxed_str))
+        let (marked, pools, interfaces, sharing_key) = mark.map_or_else(Default::default, |mark| {
+            (mark.addresses, mark.pools, mark.interfaces, mark.sharing_key.map(String::into_boxed_str))
         });
         let pool_of_marked =
             |address: &IpAddr| pool_of(&pools, marked.iter().position(|marked| marked == address)?);
@@ -119,6 +121,7 @@ impl ServiceFacts {
                 .iter()
                 .map(|pool| texts.keep(pool))
                 .collect(),
+            interfaces: interfaces.iter().map(|name| texts.keep(name)).collect(),
             labels: LabelText::of(service.metadata.labels.as_ref()),
             assigned,
             half_assigned,

@@ -147,7 +147,7 @@ fn enter(group: &Group, placement: &Placement<'_>, me: &NodeName, plan: &mut Pla
             decision,
             while_holding,
             announcer,
-            interfaces: placement.interfaces(me, address).map(Arc::new),
+            interfaces: vip.interfaces.within(placement.interfaces(me, address)).map(Arc::new),
             conflict_detection: placement.conflict_detection(address),
         };
         plan.vips.insert(address, Arc::new(vip_plan));

@@ -116,6 +116,7 @@ impl Core {
             routes,
             addresses: &addresses.state,
             pools: &pools,
+            interfaces: self.pools.interfaces_of(&owner.namespace),
             address_notes: &addresses.notes,
             sharing_key: sharing_key.as_deref(),
             write_failures: self.refused.get(&Key::of(&gateway.metadata)).unwrap_or(&none),
@@ -197,7 +198,9 @@ impl Core {
     /// The mark that says which addresses an owner has; clones and anchor carry that of their Gateway.
     pub(super) fn mark_of(&self, owner: &OwnerId, addresses: &[IpAddr]) -> Assigned {
         let pools = self.pools_of(owner, addresses);
-        Assigned { addresses: addresses.to_vec(), pools, sharing_key: self.claims.sharing_key(owner) }
+        let interfaces = self.pools.interfaces_of(&owner.namespace).to_vec();
+        let sharing_key = self.claims.sharing_key(owner);
+        Assigned { addresses: addresses.to_vec(), pools, interfaces, sharing_key }
     }
 
     /// The pools that these addresses of an owner are from.

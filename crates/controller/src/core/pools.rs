@@ -45,6 +45,11 @@ impl Pools {
         self.parsed.sharing_scope(namespace)
     }
 
+    /// The interfaces to which addresses of a namespace are limited; any if there are none.
+    pub(super) fn interfaces_of(&self, namespace: &str) -> &[String] {
+        self.parsed.interfaces_of(namespace)
+    }
+
     /// When to look at the statuses, `now` at the earliest; `None` if nothing changed since.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
         let earliest = self.looked_at.map_or(now, |looked_at| looked_at + STATUS_PAUSE);
@@ -63,7 +68,8 @@ impl Core {
         let none = BTreeMap::new();
         let data = self.pools.ranges.as_ref().and_then(|object| object.data.as_ref()).unwrap_or(&none);
         let parsed = configmap::parse(data);
-        if parsed.allow_share != self.pools.parsed.allow_share {
+        let known = &self.pools.parsed;
+        if (&parsed.allow_share, &parsed.interfaces) != (&known.allow_share, &known.interfaces) {
             self.index.mark_all();
         }
         self.pools.parsed = parsed;

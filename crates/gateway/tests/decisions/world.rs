@@ -128,6 +128,7 @@ impl World {
                 addresses: &self.addresses,
                 address_notes: &self.address_notes,
                 pools: &["edge".to_owned()],
+                interfaces: &[],
                 sharing_key: self.sharing_key.as_deref(),
                 write_failures: &self.write_failures,
                 load_balancer_class: CLASS,

@@ -117,6 +117,15 @@ pub enum KeyError {
         /// The value.
         text: String,
     },
+    /// A value of an `interface-` key that can be no interface's name.
+    #[error(
+        "'{text}' can be no interface's name, so nothing of its namespaces is announced there; write one, such as eth1, or several with \
+         commas between"
+    )]
+    Interface {
+        /// The name.
+        text: String,
+    },
     /// A value of `skip-end-ips-in-cidr`, or of an `allow-share-` key, that is neither.
     #[error("'{text}' is taken as \"false\"; write \"true\" or \"false\"")]
     Boolean {
@@ -146,12 +155,6 @@ pub enum Notice {
         key: String,
         /// The key that comes first.
         by: String,
-    },
-    /// A key of the grammar that this version does not act upon.
-    #[error("{key} has no effect: Keryx does not serve this key yet")]
-    NotServedYet {
-        /// The key.
-        key: String,
     },
     /// A namespace that looks like a misspelt `global`.
     #[error("{key} serves only the namespace {namespace}: did you mean {meant}?")]

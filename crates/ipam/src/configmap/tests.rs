@@ -205,7 +205,7 @@ fn a_key_that_is_never_looked_at_is_noticed() {
         let entries: Vec<(&str, &str)> = entries.iter().map(|key| (*key, "192.0.2.1")).collect();
         let pairs = parsed(&entries).notices.into_iter().filter_map(|notice| match notice {
             Notice::Hidden { key, by } => Some(format!("{by} hides {key}")),
-            Notice::NotServedYet { .. } | Notice::AlmostGlobal { .. } => None,
+            Notice::AlmostGlobal { .. } => None,
         });
         pairs.collect::<Vec<_>>()
     };
@@ -220,10 +220,21 @@ fn a_key_that_is_never_looked_at_is_noticed() {
 }
 
 #[test]
-fn a_key_that_has_no_effect_yet_is_noticed() {
-    let parsed = parsed(&[("interface-global", "eth1")]);
-    assert_eq!(parsed.problems, []);
-    assert_eq!(notices(&parsed), ["interface-global has no effect: Keryx does not serve this key yet"]);
+fn a_namespace_is_announced_on_the_interfaces_of_its_own_key_and_else_of_the_global_one() {
+    let parsed = parsed(&[("interface-global", "eth1"), ("interface-a", " eth2 , bond0")]);
+    assert_eq!((&parsed.problems, notices(&parsed)), (&vec![], vec![]));
+    assert_eq!(parsed.interfaces_of("a"), ["eth2", "bond0"]);
+    assert_eq!(parsed.interfaces_of("b"), ["eth1"]);
+    assert!(super::parse(&BTreeMap::new()).interfaces_of("a").is_empty());
+}
+
+#[test]
+fn a_name_that_no_interface_can_have_is_said_and_opens_no_other() {
+    for wrong in ["", "eth1,,eth2", "a/b", "a b", "..", "sixteen-letters-"] {
+        let parsed = parsed(&[("interface-a", wrong)]);
+        assert_eq!(parsed.problems.len(), 1, "{wrong}");
+        assert!(!parsed.interfaces_of("a").is_empty(), "{wrong}");
+    }
 }
 
 #[test]

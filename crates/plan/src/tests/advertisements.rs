@@ -139,6 +139,31 @@ fn interfaces_are_those_of_all_that_select_the_node_and_any_if_one_lists_none() 
 }
 
 #[test]
+fn an_owner_may_be_limited_to_interfaces_and_an_advertisement_limits_it_further() {
+    let mut index = world();
+    let limit = |index: &mut Index, name: &str, interfaces: &str| {
+        let mut service = mk_service(name, &["192.0.2.1"]);
+        let condition = &mut service.status.as_mut().unwrap().conditions.as_mut().unwrap()[0];
+        condition.message = format!("192.0.2.1 from pool edge{interfaces} shared by key k");
+        index.apply_service(&service);
+    };
+    let seen = |index: &mut Index| {
+        let interfaces = seen_from(index, "a", "192.0.2.1").interfaces;
+        interfaces.map(|names| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>())
+    };
+    limit(&mut index, "n/s", " on interface eth1 eth2");
+    assert_eq!(seen(&mut index), Some(set(["eth1", "eth2"])));
+    advertise(&mut index, "x", r#"{"interfaces": ["eth2", "eth3"]}"#);
+    assert_eq!(seen(&mut index), Some(set(["eth2"])));
+    index.delete_l2_advertisement("x");
+    // Of several owners each says where it may be announced.
+    limit(&mut index, "n/t", " on interface eth3");
+    assert_eq!(seen(&mut index), Some(set(["eth1", "eth2", "eth3"])));
+    limit(&mut index, "n/t", "");
+    assert_eq!(seen(&mut index), None);
+}
+
+#[test]
 fn the_node_with_the_most_weight_comes_first_and_weights_are_added() {
     let mut index = world();
     let prefer = |weight: u32, rack: &str| {

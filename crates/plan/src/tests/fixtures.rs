@@ -214,6 +214,7 @@ pub(super) fn mk_exposure(gateway: &str, addresses: &[&str]) -> Exposure {
         },
         addresses: addresses.iter().map(|address| ip(address)).collect(),
         pools: vec!["edge".into()],
+        interfaces: Vec::new(),
         ports: Vec::new(),
         announce: AnnouncePolicy { announce_from: Default::default(), without_endpoints: Default::default() },
         sharing_key: None,

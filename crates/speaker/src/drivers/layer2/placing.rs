@@ -211,11 +211,7 @@ mod tests {
         placing.limit(limit(&["eth7"]));
         let hindered = placing.choose(vip).unwrap_err();
         assert_eq!(hindered.obstacle, Obstacle::NoFitInterface);
-        assert!(
-            hindered.why.contains("not among the interfaces of the L2Advertisements"),
-            "{}",
-            hindered.why
-        );
+        assert!(hindered.why.contains("not among the interfaces named for it"), "{}", hindered.why);
         assert_eq!(placing.choose("192.0.2.11".parse().unwrap()), Ok(IfIndex(1)), "others are not limited");
     }
 
