@@ -5,7 +5,8 @@ use crate::packet::{DecodeError, Discriminator};
 /// Why a datagram changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Discard {
-    /// It has come over more routers than it may (RFC 5881 §5, RFC 5883 §5): forged, or the peer is farther than configured.
+    /// It has come over more routers than it may (RFC 5881 §5, RFC 5082 §3): forged, or the
+    /// peer is farther than configured.
     #[error("TTL {received} is below {minimum}")]
     Ttl {
         /// As received.

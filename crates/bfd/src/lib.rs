@@ -20,6 +20,10 @@
 //! Left out, on purpose: authentication (a packet with it is refused), the echo function (its interval is said to be zero,
 //! so no peer sends echo packets), demand mode of this side, concatenated paths.
 //!
+//! A limit of the protocol: packets have no order. If one is overtaken by the packet that announces longer intervals, the
+//! peer may go back to the shorter detection time for a moment and find a living path dead. Links do not reorder; paths over
+//! several hops rarely do.
+//!
 //! Where the RFCs leave a choice or seem to contradict themselves:
 //!
 //! - A poll that comes while AdminDown has no answer: §6.8.6 discards it before it would be looked at, though §6.8.7

@@ -40,7 +40,7 @@ pub struct Transmit {
 /// The BFD sessions of a node, one per peer, shared by whoever asks for it.
 ///
 /// Cardinality: one deadline per session, in one ordered set. A packet finds its session by one look-up in a hash table,
-/// and a session's timer costs O(log n); neither looks at any other session. At rest a packet allocates nothing. Every
+/// and a session's timer costs O(log n); neither looks at any other session. Nothing grows with what comes in. Every
 /// packet is built when it is handed out, so none is sent for a session that is gone.
 #[derive(Debug)]
 pub struct Sessions {
@@ -75,7 +75,8 @@ impl Sessions {
     /// Has a session with `peer` for `client`, as `config` says; called again, changes what the client asks for. Clients of
     /// one peer share one session, whose parameters are merged from all their wishes: the shortest intervals, the
     /// multiplier that gives the shortest detection time that anybody asked for, passive only if all are, and the highest
-    /// minimum TTL. A session that is on its way out comes back.
+    /// minimum TTL. A session that is on its way out comes back. Who joins one that is Up already gets no event: see
+    /// [`status`](Self::status).
     ///
     /// # Errors
     /// An interval is out of its limits. Then nothing changes.

@@ -84,7 +84,8 @@ fn what_the_rfc_discards_is_refused_by_name() {
     let length = |field| DecodeError::Length { field, payload: PACKET_LEN };
     let zero = |offset| [(offset, 0), (offset + 1, 0), (offset + 2, 0), (offset + 3, 0)];
     let without_receiver = |state: u8| [&zero(8)[..], &[(1, state << 6)]].concat();
-    let cases: &[(&str, Vec<(usize, u8)>, DecodeError)] = &[
+    type Case = (&'static str, Vec<(usize, u8)>, DecodeError);
+    let cases: &[Case] = &[
         ("version 0", vec![(0, 0x03)], DecodeError::Version(0)),
         ("version 2", vec![(0, 0x43)], DecodeError::Version(2)),
         ("length 23", vec![(3, 23)], length(23)),

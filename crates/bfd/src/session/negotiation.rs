@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 
 /// RFC 5880 §6.8.3: no more often is sent while not Up.
-pub(crate) const SLOW_INTERVAL: Duration = Duration::from_secs(1);
+const SLOW_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What this side puts into its packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Two sets of sessions over a link with faults, in virtual time. The seed replays everything.
 
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::*;
@@ -39,6 +40,15 @@ pub(super) struct End {
     last_handed: Option<Instant>,
 }
 
+/// A packet on its way. Ordered by the time of its arrival, then by that of its departure.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Flight {
+    arrival: Instant,
+    number: usize,
+    to: usize,
+    payload: [u8; PACKET_LEN],
+}
+
 pub(super) struct Link {
     pub(super) now: Instant,
     pub(super) ends: [End; 2],
@@ -48,8 +58,8 @@ pub(super) struct Link {
     pub(super) grain: Duration,
     pub(super) random: Random,
     start: Instant,
-    /// When, in which order, to which end; the earliest first.
-    flights: BinaryHeap<std::cmp::Reverse<(Instant, usize, usize, [u8; PACKET_LEN])>>,
+    /// The earliest first.
+    flights: BinaryHeap<Reverse<Flight>>,
     last_arrival: [Instant; 2],
     launched: usize,
 }
@@ -119,7 +129,7 @@ impl Link {
 
     /// The next time at which anything happens, rounded up to the grain.
     fn next_wake(&self) -> Option<Instant> {
-        let arrival = self.flights.peek().map(|flight| flight.0.0);
+        let arrival = self.flights.peek().map(|flight| flight.0.arrival);
         let timers = self.ends.iter().map(|end| match end.starved_until {
             Some(until) => Some(until),
             None => end.sessions.poll_timeout(),
@@ -132,10 +142,9 @@ impl Link {
 
     /// One turn of the loop of each driver.
     fn work(&mut self) {
-        while let Some(flight) = self.flights.peek().filter(|flight| flight.0.0 <= self.now) {
-            let (_, _, to, payload) = flight.0;
+        while let Some(Reverse(flight)) = self.flights.peek().filter(|flight| flight.0.arrival <= self.now) {
+            self.ends[flight.to].inbox.push(flight.payload);
             self.flights.pop();
-            self.ends[to].inbox.push(payload);
         }
         for end in 0..2 {
             if self.ends[end].starved_until.is_some_and(|until| until > self.now) {
@@ -161,7 +170,7 @@ impl Link {
                 self.last_arrival[from] = arrival;
             }
             self.launched += 1;
-            self.flights.push(std::cmp::Reverse((arrival, self.launched, 1 - from, payload)));
+            self.flights.push(Reverse(Flight { arrival, number: self.launched, to: 1 - from, payload }));
         }
     }
 }
