@@ -148,6 +148,8 @@ fn while_not_up_every_interval_changes_at_once() {
     bench.session.set_config(&with(9_000, 100));
     assert_eq!(bench.session.transmit_interval(), millis(9_000));
     assert_eq!(bench.session.detection_time(), millis(900));
+    let sent = bench.pass_hearing(millis(9_000), &packet(State::Down));
+    assert!(sent.iter().any(|(_, packet)| packet.is_poll), "a poll is out, and does not matter");
     bench.session.set_config(&with(300, 500));
     assert_eq!(bench.session.transmit_interval(), millis(1_000));
     assert_eq!(bench.session.detection_time(), millis(1_500));
@@ -219,6 +221,20 @@ fn the_next_poll_waits_until_the_answers_to_all_earlier_ones_must_have_come() {
     bench.now = last + round_trip;
     bench.receive(&packet(State::Up));
     assert!(bench.session.negotiation.is_polling());
+}
+
+#[test]
+fn a_poll_that_was_not_answered_before_the_peer_was_forgotten_is_sent_to_whoever_comes() {
+    // As slow while Up as while Down: the change of state by itself asks for no poll.
+    let mut bench = Bench::new(&config(2_000));
+    bench.receive(&packet(State::Init));
+    assert!(!bench.drain()[0].is_poll);
+    bench.session.set_config(&config(3_000));
+    assert!(bench.pass(millis(2_000))[0].1.is_poll);
+    bench.pass(millis(60_000));
+    assert_eq!(bench.session.state(), State::Down);
+    bench.receive(&packet(State::Down));
+    assert!(bench.drain()[0].is_poll);
 }
 
 #[test]

@@ -73,6 +73,15 @@ fn while_up_packets_keep_the_slower_of_our_sending_and_the_peers_receiving() {
 }
 
 #[test]
+fn every_interval_has_a_jitter_of_its_own() {
+    let mut bench = Bench::up();
+    let from = bench.now;
+    let sent = bench.pass_hearing(millis(30_000), &packet(State::Up));
+    let different: std::collections::BTreeSet<_> = gaps(from, &sent).into_iter().collect();
+    assert!(different.len() > 90, "{} of {}", different.len(), sent.len());
+}
+
+#[test]
 fn with_multiplier_one_packets_come_a_tenth_early_at_least() {
     let once = Config { detect_multiplier: multiplier(1), ..config(300) };
     let mut bench = Bench::in_state(State::Up, &once);

@@ -79,6 +79,7 @@ fn a_flood_of_polls_that_nobody_fetches_answers_for_piles_up_nothing() {
         bench.receive(packet(State::Down, Some(session)), 1).unwrap();
         bench.receive(packet(State::Init, Some(session)), 1).unwrap();
     }
+    assert_eq!((bench.sessions.ready.len(), bench.sessions.news.len()), (1, 1));
     assert_eq!(bench.drain().len(), 1, "an answer, which tells of the change too");
     assert_eq!(bench.events().len(), 2, "down, and up");
 }

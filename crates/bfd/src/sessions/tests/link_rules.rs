@@ -137,17 +137,20 @@ fn a_passive_end_that_hears_nothing_goes_down_and_the_other_follows_after_its_ow
 #[test]
 fn parameters_that_change_while_up_take_nobody_down_and_are_agreed_on() {
     for seed in 0..SEEDS {
-        let mut link = up([with(50, 50, 3); 2], delayed(1, 40), seed);
-        let mut last = [with(50, 50, 3); 2];
+        // Without loss, and with every fifth packet lost but enough of them to miss.
+        let (loss_percent, multiplier) = [(0, 3), (20, 15)][(seed % 2) as usize];
+        let mut link = up([with(50, 50, multiplier); 2], delayed(1, 40), seed);
+        link.faults = [Faults { loss_percent, ..delayed(1, 40) }; 2];
+        let mut last = [with(50, 50, multiplier); 2];
         for _ in 0..40 {
             let end = link.below(2) as usize;
             let [transmit, receive] = [0; 2].map(|_: u8| [20, 50, 300, 1_000, 2_500][link.below(5) as usize]);
-            last[end] = with(transmit, receive, 3);
+            last[end] = with(transmit, receive, multiplier);
             link.configure(end, last[end]);
             let wait = link.below(1_000);
             link.run(millis(wait));
         }
-        link.run(Duration::from_secs(30));
+        link.run(Duration::from_secs(60));
         assert_eq!((downs(&link, 0), downs(&link, 1)), (vec![], vec![]), "seed {seed}");
         for end in 0..2 {
             let (own, peer) = (last[end], last[1 - end]);
@@ -156,7 +159,7 @@ fn parameters_that_change_while_up_take_nobody_down_and_are_agreed_on() {
             let hearing = peer.transmit_interval.max(own.receive_interval);
             assert_eq!(
                 (status.transmit_interval, status.detection_time),
-                (sending, 3 * hearing),
+                (sending, hearing * u32::from(multiplier)),
                 "seed {seed}"
             );
             assert!(link.ends[end].sent.last().is_some_and(|(_, packet)| !packet.is_poll), "seed {seed}");

@@ -89,6 +89,19 @@ fn after_the_last_client_the_peer_is_told_and_then_the_session_is_gone() {
 }
 
 #[test]
+fn a_peer_that_goes_on_speaking_does_not_keep_a_session_that_nobody_wants() {
+    let mut bench = Bench::new();
+    let session = bench.up(1);
+    bench.sessions.release(session, CLIENT, bench.now);
+    for _ in 0..60 {
+        let _gone = bench.receive(packet(State::Up, Some(session)), 1);
+        bench.pass(millis(50));
+    }
+    assert!(bench.sessions.is_empty());
+    assert_eq!(bench.sessions.poll_timeout(), None);
+}
+
+#[test]
 fn a_session_on_its_way_out_comes_back_for_who_asks() {
     let mut bench = Bench::new();
     let session = bench.up(1);
