@@ -14,3 +14,6 @@ pub use attributes::{
 pub use peer::{Action, Config, ConnectionId, Event, Peer, Reason, State, Stop};
 pub use values::{Asn, Family, HoldTime, PerFamily, RouterId};
 pub use wire::{ErrorCode, MESSAGE_MAX_LEN, Notification};
+
+#[cfg(test)]
+mod tests;

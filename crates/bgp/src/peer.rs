@@ -32,7 +32,7 @@ use ipnet::IpNet;
 use crate::attributes::Attributes;
 use crate::random::Random;
 use crate::rib::{AdjRibOut, Written};
-use crate::values::{Family, PerFamily};
+use crate::values::PerFamily;
 use crate::wire::{ErrorCode, MESSAGE_MAX_LEN, MessageType, Notification, write_keepalive};
 
 mod config;
@@ -116,7 +116,11 @@ enum Rest {
 impl End {
     /// With a NOTIFICATION.
     fn tell(notification: Notification) -> Self {
-        Self { reason: Reason::Sent(notification.clone()), notification: Some(notification), rest: Rest::Idle }
+        Self {
+            reason: Reason::Sent(notification.clone()),
+            notification: Some(notification),
+            rest: Rest::Idle,
+        }
     }
 
     /// Without one.
@@ -166,7 +170,9 @@ impl Peer {
         }
         self.running = false;
         let notification = match stop {
-            Stop::Shutdown { text } => Some(Notification::with_text(ErrorCode::ADMINISTRATIVE_SHUTDOWN, text)),
+            Stop::Shutdown { text } => {
+                Some(Notification::with_text(ErrorCode::ADMINISTRATIVE_SHUTDOWN, text))
+            }
             Stop::Reset { text } => Some(Notification::with_text(ErrorCode::ADMINISTRATIVE_RESET, text)),
             Stop::Deconfigured => Some(Notification::new(ErrorCode::PEER_DECONFIGURED, Vec::new())),
             Stop::Restart => None,
@@ -333,7 +339,9 @@ impl Peer {
 
     fn note_end(&mut self, connection: &Connection, reason: Reason, rest: Rest, now: Instant) {
         if connection.is_established() {
-            let stood = connection.established_at.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+            let stood = connection
+                .established_at
+                .map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
             if stood >= timers::STABLE_AFTER {
                 self.failures = 0;
             }

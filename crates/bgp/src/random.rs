@@ -35,6 +35,8 @@ mod tests {
         let mut random = Random::new(1);
         let drawn: Vec<_> = (0..1_000).map(|_| random.jitter(Duration::from_secs(40))).collect();
         assert!(drawn.iter().all(|drawn| (30_000..=40_000).contains(&drawn.as_millis())));
-        assert!(drawn.iter().any(|drawn| drawn.as_secs() < 31) && drawn.iter().any(|drawn| drawn.as_secs() >= 39));
+        assert!(
+            drawn.iter().any(|drawn| drawn.as_secs() < 31) && drawn.iter().any(|drawn| drawn.as_secs() >= 39)
+        );
     }
 }

@@ -137,7 +137,9 @@ impl AdjRibOut {
 
     /// Whether an End-of-RIB is still owed for any family that can be sent.
     pub(crate) fn owes_end_of_rib(&self) -> bool {
-        Family::ALL.iter().any(|family| self.waiting[*family].as_ref().is_some_and(|waiting| waiting.end_of_rib))
+        Family::ALL
+            .iter()
+            .any(|family| self.waiting[*family].as_ref().is_some_and(|waiting| waiting.end_of_rib))
     }
 
     /// Appends the next UPDATE: withdrawals first, then announcements, and an End-of-RIB when nothing else is left of
@@ -178,7 +180,12 @@ impl AdjRibOut {
         Some(fitted)
     }
 
-    fn write_announcements(&mut self, family: Family, encoding: &Encoding, out: &mut Vec<u8>) -> Option<usize> {
+    fn write_announcements(
+        &mut self,
+        family: Family,
+        encoding: &Encoding,
+        out: &mut Vec<u8>,
+    ) -> Option<usize> {
         let mut group = self.waiting[family].as_mut()?.announcements.first_entry()?;
         let attributes = Arc::clone(group.key());
         let prefixes = group.get_mut();

@@ -1,9 +1,8 @@
 //! Messages, from octets and to octets. Nothing outside of this module knows how a message looks.
 //!
 //! The encoding is our own. The kept codec that was looked at reads capabilities by their values and not by their
-//! length, so that one with an unknown address family or a Multiple Labels capability shifts or swallows all that follow
-//! (RFC 5492 §4 wants them ignored, one by one); it knows neither RFC 9072 nor the classes of RFC 7606, and its lists grow
-//! with what a peer sends. It reads our messages in the tests.
+//! length, so that a strange one shifts all that follow (RFC 5492 §4 wants it ignored, alone); it knows neither RFC 9072
+//! nor the classes of RFC 7606, and its lists grow with what a peer sends. It reads our messages in the tests.
 
 mod capability;
 mod framer;
@@ -14,7 +13,7 @@ mod received;
 mod update;
 
 pub(crate) use capability::{Capabilities, RestartCapability};
-pub(crate) use framer::{Framer, FramingError};
+pub(crate) use framer::Framer;
 pub use notification::{ErrorCode, Notification};
 pub(crate) use octets::Reader;
 pub(crate) use open::Open;
@@ -61,11 +60,7 @@ impl MessageType {
 }
 
 /// Appends a message whose body `body` appends. The caller keeps to [`MESSAGE_MAX_LEN`].
-pub(crate) fn write_message(
-    out: &mut Vec<u8>,
-    message_type: MessageType,
-    body: impl FnOnce(&mut Vec<u8>),
-) {
+pub(crate) fn write_message(out: &mut Vec<u8>, message_type: MessageType, body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0xff; 16]);
     out.extend_from_slice(&[0, 0, message_type.to_wire()]);

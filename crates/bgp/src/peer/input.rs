@@ -7,9 +7,7 @@ use super::connection::Stage;
 use super::event::{ConnectionId, Reason};
 use super::{End, Peer, Rest};
 use crate::values::{Family, PerFamily};
-use crate::wire::{
-    ErrorCode, MessageType, Notification, Reader, Reading, Received, Treatment, classify,
-};
+use crate::wire::{ErrorCode, MessageType, Notification, Reader, Reading, Received, Treatment, classify};
 
 impl Peer {
     /// Takes that a connection which we dialled is up; `local` is our address on it.
@@ -133,7 +131,9 @@ impl Peer {
             Treatment::AttributeDiscard => counters.attribute_discards += 1,
             Treatment::TreatAsWithdraw => counters.treated_as_withdraws += 1,
         }
-        let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) else { return };
+        let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) else {
+            return;
+        };
         let known = connection.unreadable;
         connection.unreadable = PerFamily::from_fn(|family| known[family] || received.unreadable[family]);
         let newly = Family::ALL.iter().filter(|family| connection.unreadable[**family] && !known[**family]);

@@ -13,7 +13,8 @@ impl Peer {
     /// Takes an OPEN on a connection in OpenSent.
     pub(super) fn handle_open(&mut self, id: ConnectionId, body: &[u8], now: Instant) -> Result<(), End> {
         let Some(connection) = self.connection(id) else { return Ok(()) };
-        let agreed = Open::parse(body).and_then(|open| agree(&self.config, connection, &open)).map_err(End::tell)?;
+        let agreed =
+            Open::parse(body).and_then(|open| agree(&self.config, connection, &open)).map_err(End::tell)?;
         self.resolve_collisions(id, &agreed.session, now)?;
         if let Some(connection) = self.connection_mut(id) {
             connection.confirm(agreed, now);
@@ -56,7 +57,9 @@ impl Peer {
 
     /// Takes the KEEPALIVE that confirms our OPEN.
     pub(super) fn establish(&mut self, id: ConnectionId, now: Instant) {
-        let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) else { return };
+        let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) else {
+            return;
+        };
         let Stage::OpenConfirm(agreed) = &connection.stage else { return };
         let agreed = agreed.clone();
         self.rib.start(PerFamily::from_fn(|family| agreed.session.delivery[family] == Delivery::Sent));
@@ -68,7 +71,8 @@ impl Peer {
             connection.restart_hold_timer(now);
         }
         // Nothing has been said on a connection that still dials, so nothing has to be taken back.
-        let dialling: Vec<_> = self.connections.iter().filter(|c| matches!(c.stage, Stage::Connecting)).map(|c| c.id).collect();
+        let dialling: Vec<_> =
+            self.connections.iter().filter(|c| matches!(c.stage, Stage::Connecting)).map(|c| c.id).collect();
         for other in dialling {
             self.end(other, End::silent(Reason::ConnectFailed), now);
         }
@@ -99,8 +103,7 @@ fn agree(config: &Config, connection: &Connection, open: &Open) -> Result<Agreed
         ours.write_multiprotocol(&mut missed);
         return Err(refuse(ErrorCode::UNSUPPORTED_CAPABILITY, &missed));
     }
-    let next_hops =
-        config.next_hops.resolve(connection.local, ours.ipv4_over_ipv6 && theirs.ipv4_over_ipv6);
+    let next_hops = config.next_hops.resolve(connection.local, ours.ipv4_over_ipv6 && theirs.ipv4_over_ipv6);
     let delivery = PerFamily::from_fn(|family| {
         if !config.families[family] {
             Delivery::NotConfigured
@@ -113,10 +116,11 @@ fn agree(config: &Config, connection: &Connection, open: &Open) -> Result<Agreed
         }
     });
     let four_octet_as = theirs.four_octet_as.is_some();
-    let graceful_restart = ours.graceful_restart.zip(theirs.graceful_restart).map(|(ours, theirs)| RestartAgreed {
-        remote_restart_time: Duration::from_secs(theirs.time_secs.into()),
-        over_notification: ours.notification && theirs.notification,
-    });
+    let graceful_restart =
+        ours.graceful_restart.zip(theirs.graceful_restart).map(|(ours, theirs)| RestartAgreed {
+            remote_restart_time: Duration::from_secs(theirs.time_secs.into()),
+            over_notification: ours.notification && theirs.notification,
+        });
     let session = Session {
         connection: connection.id,
         remote_as,

@@ -82,7 +82,11 @@ impl Header {
             MessageType::Keepalive => length == HEADER_LEN,
             MessageType::RouteRefresh => length == 23,
         };
-        if fits { Ok(Self { message_type, length }) } else { Err(error(ErrorCode::BAD_MESSAGE_LENGTH, &[high, low])) }
+        if fits {
+            Ok(Self { message_type, length })
+        } else {
+            Err(error(ErrorCode::BAD_MESSAGE_LENGTH, &[high, low]))
+        }
     }
 }
 
@@ -118,7 +122,11 @@ mod tests {
                 }
                 assert!(chunk.is_empty());
             }
-            assert_eq!(found, [(MessageType::Keepalive, 0), (MessageType::RouteRefresh, 4)].repeat(3), "{size}");
+            assert_eq!(
+                found,
+                [(MessageType::Keepalive, 0), (MessageType::RouteRefresh, 4)].repeat(3),
+                "{size}"
+            );
         }
     }
 

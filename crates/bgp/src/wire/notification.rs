@@ -31,10 +31,6 @@ macro_rules! error_codes {
                     _ => None,
                 }
             }
-
-            /// All that are known.
-            #[cfg(test)]
-            pub(crate) const ALL: &'static [Self] = &[$(Self::$name),*];
         }
     };
 }
@@ -224,7 +220,10 @@ mod tests {
     fn words_are_for_people_and_harmless() {
         let shutdown = Notification::with_text(ErrorCode::ADMINISTRATIVE_SHUTDOWN, "back\nat 8");
         assert_eq!(shutdown.to_string(), "Administrative Shutdown \"back at 8\"");
-        assert_eq!(shutdown.into_hard_reset().to_string(), "Hard Reset (Administrative Shutdown \"back at 8\")");
+        assert_eq!(
+            shutdown.into_hard_reset().to_string(),
+            "Hard Reset (Administrative Shutdown \"back at 8\")"
+        );
         let unknown = Notification::new(ErrorCode { code: 9, subcode: 7 }, vec![1]);
         assert_eq!(unknown.to_string(), "error 9/7");
         for octets in [&[5, b'a'][..], &[1, 0xff], &[]] {

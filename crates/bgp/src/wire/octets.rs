@@ -40,7 +40,6 @@ impl<'a> Reader<'a> {
     pub(crate) fn u16(&mut self) -> Result<u16, Truncated> {
         self.array().map(u16::from_be_bytes)
     }
-
 }
 
 /// Writes a length at a place that was left for it. Every caller's length fits a message, and so 16 bits.

@@ -99,8 +99,10 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let capabilities =
-            Capabilities { multiprotocol: Some(PerFamily { ipv4: true, ipv6: true }), ..Capabilities::default() };
+        let capabilities = Capabilities {
+            multiprotocol: Some(PerFamily { ipv4: true, ipv6: true }),
+            ..Capabilities::default()
+        };
         let open =
             Open { my_as: 65_001, hold_time_secs: 90, identifier: [192, 0, 2, 1].into(), capabilities };
         let mut octets = Vec::new();
@@ -120,7 +122,9 @@ mod tests {
 
     #[test]
     fn parameters_are_read_in_both_forms_of_length() {
-        for parameters in [&[4, 2, 2, 2, 0][..], &[255, 255, 0, 5, 2, 0, 2, 2, 0], &[7, 255, 0, 5, 2, 0, 2, 2, 0]] {
+        for parameters in
+            [&[4, 2, 2, 2, 0][..], &[255, 255, 0, 5, 2, 0, 2, 2, 0], &[7, 255, 0, 5, 2, 0, 2, 2, 0]]
+        {
             assert!(Open::parse(&body(parameters)).unwrap().capabilities.route_refresh, "{parameters:?}");
         }
         // Capabilities may be spread over parameters.
@@ -130,7 +134,9 @@ mod tests {
 
     #[test]
     fn lengths_that_contradict_each_other_are_malformed() {
-        for parameters in [&[][..], &[1], &[0, 2], &[3, 2, 2, 2], &[4, 2, 5, 2, 0], &[4, 2, 2, 2, 1], &[255, 255, 0]] {
+        for parameters in
+            [&[][..], &[1], &[0, 2], &[3, 2, 2, 2], &[4, 2, 5, 2, 0], &[4, 2, 2, 2, 1], &[255, 255, 0]]
+        {
             assert_eq!(error(&body(parameters)), ErrorCode::OPEN_UNSPECIFIC, "{parameters:?}");
         }
     }

@@ -182,9 +182,7 @@ impl Walk {
             LOCAL_PREF | ORIGINATOR_ID | CLUSTER_LIST if external => AttributeDiscard,
             LOCAL_PREF | ORIGINATOR_ID => require(length == 4, TreatAsWithdraw),
             ATOMIC_AGGREGATE => require(length == 0, AttributeDiscard),
-            AGGREGATOR => {
-                require(length == if self.reading.four_octet_as { 8 } else { 6 }, AttributeDiscard)
-            }
+            AGGREGATOR => require(length == if self.reading.four_octet_as { 8 } else { 6 }, AttributeDiscard),
             COMMUNITIES | CLUSTER_LIST => list_of(4),
             EXTENDED_COMMUNITIES => list_of(8),
             LARGE_COMMUNITY => list_of(12),
@@ -304,8 +302,8 @@ fn is_as_path(value: &[u8], four_octets: bool) -> bool {
 /// Address family of a multiprotocol attribute; `Ok(None)` for one that is not known.
 fn family(reader: &mut Reader<'_>) -> Result<Option<Family>, Notification> {
     let read = |reader: &mut Reader<'_>| Ok((reader.u16()?, reader.u8()?));
-    let (afi, safi) =
-        read(reader).map_err(|Truncated| Notification::new(ErrorCode::OPTIONAL_ATTRIBUTE_ERROR, Vec::new()))?;
+    let (afi, safi) = read(reader)
+        .map_err(|Truncated| Notification::new(ErrorCode::OPTIONAL_ATTRIBUTE_ERROR, Vec::new()))?;
     Ok(Family::from_wire(afi, safi))
 }
 

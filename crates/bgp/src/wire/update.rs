@@ -214,7 +214,9 @@ fn with_next_hop(global: Ipv6Addr, link_local: Option<Ipv6Addr>, out: &mut Vec<u
 /// Appends a list of communities, or nothing for an empty one.
 fn list<const N: usize>(kind: u8, values: impl ExactSizeIterator<Item = [u8; N]>, out: &mut Vec<u8>) {
     if values.len() != 0 {
-        attribute(OPTIONAL_TRANSITIVE, kind, out, |out| values.for_each(|value| out.extend_from_slice(&value)));
+        attribute(OPTIONAL_TRANSITIVE, kind, out, |out| {
+            values.for_each(|value| out.extend_from_slice(&value))
+        });
     }
 }
 
