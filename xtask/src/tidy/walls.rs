@@ -30,9 +30,9 @@ const CLOCKS: &[&str] = &["jiff", "chrono", "time"];
 const RANDOM: &[&str] = &["getrandom", "rand", "fastrand"];
 
 const DECISIONS: &[&str] = &["keryx-ipam", "keryx-pools", "keryx-gateway", "keryx-plan", "keryx-dataplane"];
-const PROTOCOLS: &[&str] = &["keryx-layer2", "keryx-membership"];
+const PROTOCOLS: &[&str] = &["keryx-layer2", "keryx-membership", "keryx-bgp"];
 const SPEAKER_SIDE: &[&str] =
-    &["keryx-plan", "keryx-dataplane", "keryx-layer2", "keryx-membership", "keryx-netio"];
+    &["keryx-plan", "keryx-dataplane", "keryx-layer2", "keryx-membership", "keryx-bgp", "keryx-netio"];
 const CONTROLLER_SIDE: &[&str] = &["keryx-ipam", "keryx-pools", "keryx-gateway"];
 const PROGRAMS: &[&str] = &["keryx-controller", "keryx-speaker", "keryx-cli", "keryx-daemon"];
 const API: &[&str] = &["keryx-api"];
@@ -68,6 +68,7 @@ pub const WALLS: &[Wall] = &[
         never: &[ASYNC, KUBERNETES, CLIENT, SOCKETS, CLOCKS],
         why: PURE_WHY,
     },
+    Wall { name: "keryx-bgp", only: Some(&["ipnet", "thiserror", "tracing"]), never: PURE, why: PURE_WHY },
     Wall {
         name: "keryx-dataplane",
         only: Some(&["ipnet", "thiserror", "tracing"]),

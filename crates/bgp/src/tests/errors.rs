@@ -1,11 +1,11 @@
 //! Each error with the NOTIFICATION that its RFC names, and what is said about it in words.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::peers::{
     LOCAL, config, dialed, established, graceful, graceful_open, keepalive, last_words, message, octets,
-    open, open_sent,
+    open, open_sent, start,
 };
 use crate::peer::{Delivery, RemoteAs};
 use crate::values::Asn;
@@ -14,7 +14,7 @@ use crate::{Action, Config, Event, Peer, PerFamily, Reason, State, Stop};
 
 /// What a peer with this OPEN is told, if it is refused.
 fn refusal(config: Config, open: &Open) -> Option<Notification> {
-    let now = Instant::now();
+    let now = start();
     let (mut peer, id) = open_sent(config, now);
     peer.handle_input(id, &octets(open), now);
     last_words(&mut peer)
@@ -75,14 +75,14 @@ fn who_is_meant_by_internal_and_external() {
 #[test]
 fn a_large_as_number_stands_in_the_capability() {
     let config = Config { local_as: Asn::new(4_200_000_001).unwrap(), ..config() };
-    let (mut peer, id) = open_sent(config, Instant::now());
+    let (mut peer, id) = open_sent(config, start());
     let sent = Open::parse(&peer.poll_transmit(id).unwrap()[19..]).unwrap();
     assert_eq!((sent.my_as, sent.capabilities.four_octet_as), (23_456, Some(4_200_000_001)));
 }
 
 #[test]
 fn an_unexpected_message_is_named() {
-    let now = Instant::now();
+    let now = start();
     let (mut peer, id) = open_sent(config(), now);
     peer.handle_input(id, &message(2, &[0; 4]), now);
     assert_eq!(last_words(&mut peer), expect(ErrorCode::UNEXPECTED_IN_OPEN_SENT, &[2]));
@@ -93,7 +93,7 @@ fn an_unexpected_message_is_named() {
 
 #[test]
 fn each_stop_has_its_cease_and_a_text() {
-    let now = Instant::now();
+    let now = start();
     let text = || "rack 7 is moved".to_owned();
     for (stop, error, said) in [
         (Stop::Shutdown { text: text() }, ErrorCode::ADMINISTRATIVE_SHUTDOWN, Some(text())),
@@ -111,7 +111,7 @@ fn each_stop_has_its_cease_and_a_text() {
 
 #[test]
 fn a_peer_that_keeps_routes_over_a_notification_is_stopped_hard() {
-    let now = Instant::now();
+    let now = start();
     let config = Config { graceful_restart: Some(graceful()), ..config() };
     for (notification, error) in [(true, ErrorCode::HARD_RESET), (false, ErrorCode::PEER_DECONFIGURED)] {
         let (mut peer, _) = established(config.clone(), &graceful_open(notification), now);
@@ -130,7 +130,7 @@ fn a_peer_that_keeps_routes_over_a_notification_is_stopped_hard() {
 
 #[test]
 fn bfd_takes_routes_away_unless_graceful_restart_is_to_keep_them() {
-    let now = Instant::now();
+    let now = start();
     let of = |over_bfd_down| Config {
         graceful_restart: Some(crate::peer::GracefulRestart { over_bfd_down, ..graceful() }),
         ..config()
@@ -153,27 +153,27 @@ fn bfd_takes_routes_away_unless_graceful_restart_is_to_keep_them() {
 
 #[test]
 fn a_peer_that_takes_nothing_is_given_up_and_its_own_silence_noticed_before() {
-    let start = Instant::now();
-    let (mut peer, id) = established(config(), &open(), start);
+    let beginning = start();
+    let (mut peer, id) = established(config(), &open(), beginning);
     // The socket is full: nobody asks for octets. The peer goes on talking.
-    let mut now = start;
+    let mut now = beginning;
     while peer.state() == State::Established {
         now += Duration::from_secs(10);
-        assert!(now - start < Duration::from_secs(600));
+        assert!(now - beginning < Duration::from_secs(600));
         peer.handle_input(id, &keepalive(), now);
         peer.handle_timeout(now);
     }
     assert_eq!(last_words(&mut peer), expect(ErrorCode::SEND_HOLD_TIMER_EXPIRED, &[]));
-    assert!(now - start >= Duration::from_secs(480));
+    assert!(now - beginning >= Duration::from_secs(480));
 
-    let (mut peer, _) = established(config(), &open(), start);
-    peer.handle_timeout(start + Duration::from_secs(90));
+    let (mut peer, _) = established(config(), &open(), beginning);
+    peer.handle_timeout(beginning + Duration::from_secs(90));
     assert_eq!(last_words(&mut peer), expect(ErrorCode::HOLD_TIMER_EXPIRED, &[]));
 }
 
 #[test]
 fn of_two_connections_the_one_of_the_higher_identifier_stays() {
-    let now = Instant::now();
+    let now = start();
     for (remote_id, dialed_stays) in [([192, 0, 2, 2], false), ([10, 0, 0, 1], true)] {
         for dialed_first in [false, true] {
             let (mut peer, ours) = open_sent(config(), now);
@@ -197,7 +197,7 @@ fn of_two_connections_the_one_of_the_higher_identifier_stays() {
 
 #[test]
 fn a_session_that_stands_stays_unless_its_peer_restarts() {
-    let now = Instant::now();
+    let now = start();
     let (mut peer, first) = established(config(), &open(), now);
     let second = peer.accept(LOCAL, now).unwrap();
     peer.handle_input(second, &octets(&open()), now);
@@ -216,7 +216,7 @@ fn a_session_that_stands_stays_unless_its_peer_restarts() {
 
 #[test]
 fn a_second_connection_of_the_peer_ends_its_first() {
-    let now = Instant::now();
+    let now = start();
     let mut passive = Config { dial: false, ..config() };
     passive.accept = true;
     let mut peer = Peer::new(passive, 1);
@@ -236,7 +236,7 @@ fn a_second_connection_of_the_peer_ends_its_first() {
 
 #[test]
 fn who_does_not_accept_or_is_idle_takes_no_connection() {
-    let now = Instant::now();
+    let now = start();
     let mut deaf = Peer::new(Config { accept: false, ..config() }, 1);
     assert_eq!(deaf.accept(LOCAL, now), None);
     deaf.start(now);
@@ -248,7 +248,7 @@ fn who_does_not_accept_or_is_idle_takes_no_connection() {
 
 #[test]
 fn a_dial_that_still_waits_is_given_up_once_a_session_stands() {
-    let now = Instant::now();
+    let now = start();
     let mut peer = Peer::new(config(), 1);
     peer.start(now);
     let dialling = dialed(&mut peer);
@@ -263,7 +263,7 @@ fn a_dial_that_still_waits_is_given_up_once_a_session_stands() {
 
 #[test]
 fn what_both_sides_can_is_what_is_done() {
-    let now = Instant::now();
+    let now = start();
     let session = |config: Config, open: &Open, local: IpAddr| {
         let mut peer = Peer::new(config, 1);
         peer.start(now);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 
-use super::peers::{config, graceful, graceful_open, keepalive, message, octets, open, open_sent};
+use super::peers::{config, graceful, graceful_open, keepalive, message, octets, open, open_sent, start};
 use crate::wire::{Notification, Open, Reading, classify};
 use crate::{Config, ConnectionId, Peer, State};
 
@@ -101,7 +101,7 @@ proptest! {
         noise in prop::collection::vec(any::<u8>(), 0..40),
         size in 1..200_usize,
     ) {
-        let now = Instant::now();
+        let now = start();
         let (mut peer, id) = machine(state, now);
         let mut stream: Vec<u8> = mutations.iter().flat_map(apply).collect();
         stream.extend(noise);

@@ -10,6 +10,11 @@ use crate::{Action, Config, ConnectionId, Event, HoldTime, Peer, PerFamily, Rout
 
 pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
+#[expect(clippy::disallowed_methods, reason = "a virtual clock needs some instant to count from")]
+pub(crate) fn start() -> Instant {
+    Instant::now()
+}
+
 /// AS 65001 with identifier 192.0.2.1, which dials and accepts.
 pub(crate) fn config() -> Config {
     let mut config = Config::new(

@@ -89,6 +89,10 @@ impl Receiver {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what is not listed is what we never send, whatever is added"
+    )]
     fn apply(&mut self, update: &BgpUpdateMessage) {
         let mut withdrawn: Vec<IpNet> =
             update.withdraw_routes().iter().map(|route| IpNet::V4(route.network().address())).collect();

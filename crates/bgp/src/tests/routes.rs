@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use ipnet::IpNet;
 
-use super::peers::{config, dialed, established, graceful, graceful_open, keepalive, message, octets, open};
+use super::peers::{
+    config, dialed, established, graceful, graceful_open, keepalive, message, octets, open, start,
+};
 use super::receiver::{Receiver, Seen};
 use crate::attributes::{AttributeValues, Attributes, Origin};
 use crate::peer::{NextHops, RemoteAs, TRANSMIT_MAX_LEN};
@@ -41,7 +42,7 @@ fn drain(peer: &mut Peer, id: ConnectionId, receiver: &mut Receiver) {
 
 /// What a router sees of one IPv4 and one IPv6 prefix, on a connection with this local address.
 fn seen(config: Config, open: &Open, local: IpAddr, mut receiver: Receiver) -> PerFamily<Option<Seen>> {
-    let now = Instant::now();
+    let now = start();
     let mut peer = Peer::new(config, 1);
     let (ipv4, ipv6) = (net("198.51.100.7/32"), net("2001:db8:1::7/128"));
     peer.change_routes([ipv4, ipv6].map(|prefix| (prefix, Some(attributes()))));
@@ -114,7 +115,7 @@ fn a_family_that_the_peer_does_not_speak_is_not_sent() {
 
 #[test]
 fn the_same_attributes_share_messages_up_to_their_limit() {
-    let now = Instant::now();
+    let now = start();
     let (mut peer, id) = established(config(), &open(), now);
     let prefixes = (0..2_000_u32).map(|host| IpNet::from(IpAddr::from((0x0a00_0000 + host).to_be_bytes())));
     peer.change_routes(prefixes.clone().map(|prefix| (prefix, Some(attributes()))));
@@ -144,7 +145,7 @@ fn attributes_of_any_permitted_size_leave_room_for_a_prefix() {
         Attributes::new(more).unwrap_err().to_string(),
         "communities take 2052 octets, and 2048 are the limit; attach fewer of them"
     );
-    let now = Instant::now();
+    let now = start();
     let mut old = open();
     old.capabilities.four_octet_as = None;
     let config = Config { local_as: Asn::new(4_200_000_001).unwrap(), ..config() };
@@ -160,7 +161,7 @@ fn attributes_of_any_permitted_size_leave_room_for_a_prefix() {
 
 #[test]
 fn changes_while_the_peer_does_not_read_are_merged() {
-    let now = Instant::now();
+    let now = start();
     let (mut peer, id) = established(config(), &open(), now);
     let prefix = net("198.51.100.7/32");
     for round in 0..1_000 {
@@ -184,7 +185,7 @@ fn changes_while_the_peer_does_not_read_are_merged() {
 
 #[test]
 fn withdrawals_go_first() {
-    let now = Instant::now();
+    let now = start();
     let (mut peer, id) = established(config(), &open(), now);
     let mut receiver = Receiver::default();
     let (gone, new) = (net("2001:db8::1/128"), net("10.0.0.1/32"));
@@ -197,7 +198,7 @@ fn withdrawals_go_first() {
 
 #[test]
 fn an_end_of_rib_waits_for_the_first_full_set() {
-    let now = Instant::now();
+    let now = start();
     let restart = crate::peer::GracefulRestart { restarting: true, ..graceful() };
     let config = Config { graceful_restart: Some(restart), ..config() };
     let restarting = |peer: &mut Peer, id| {
@@ -238,7 +239,7 @@ fn an_end_of_rib_waits_for_the_first_full_set() {
 
 #[test]
 fn a_refresh_says_one_family_again_and_many_of_them_no_more_than_twice() {
-    let now = Instant::now();
+    let now = start();
     let (mut peer, id) = established(config(), &open(), now);
     peer.set_routes_complete();
     let (ipv4, ipv6) = (net("10.0.0.1/32"), net("2001:db8::1/128"));

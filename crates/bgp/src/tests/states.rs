@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::peers::{
-    LOCAL, config, dialed, keepalive, last_words, message, notification, octets, open, open_sent,
+    LOCAL, config, dialed, keepalive, last_words, message, notification, octets, open, open_sent, start,
 };
 use crate::wire::ErrorCode;
 use crate::{ConnectionId, Peer, State, Stop};
@@ -104,7 +104,7 @@ fn happen(event: &str, peer: &mut Peer, id: ConnectionId, now: Instant) {
 
 #[test]
 fn every_state_answers_every_event_as_the_table_says() {
-    let now = Instant::now();
+    let now = start();
     let mut lines = TABLE.trim().lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
     let columns = lines.next().unwrap();
     let mut cells = 0;
@@ -127,14 +127,14 @@ fn every_state_answers_every_event_as_the_table_says() {
 
 #[test]
 fn keepalives_come_at_a_third_of_the_hold_time_and_up_to_a_quarter_earlier() {
-    let start = Instant::now();
-    let (mut peer, id) = open_sent(config(), start);
+    let beginning = start();
+    let (mut peer, id) = open_sent(config(), beginning);
     let mut short = open();
     short.hold_time_secs = 9;
-    peer.handle_input(id, &octets(&short), start);
-    peer.handle_input(id, &keepalive(), start);
+    peer.handle_input(id, &octets(&short), beginning);
+    peer.handle_input(id, &keepalive(), beginning);
     while peer.poll_transmit(id).is_some() {}
-    let mut now = start;
+    let mut now = beginning;
     let mut gaps = Vec::new();
     for _ in 0..50 {
         // The peer is never silent, so only KEEPALIVEs fall due.
@@ -154,7 +154,7 @@ fn keepalives_come_at_a_third_of_the_hold_time_and_up_to_a_quarter_earlier() {
 
 #[test]
 fn a_hold_time_of_zero_means_no_timer() {
-    let now = Instant::now();
+    let now = start();
     let (mut peer, id) = open_sent(config(), now);
     let mut silent = open();
     silent.hold_time_secs = 0;
@@ -165,7 +165,7 @@ fn a_hold_time_of_zero_means_no_timer() {
 
 #[test]
 fn a_peer_that_always_refuses_is_tried_less_and_less_often() {
-    let mut now = Instant::now();
+    let mut now = start();
     let mut peer = Peer::new(config(), 7);
     peer.start(now);
     let mut waits = Vec::new();
@@ -192,10 +192,10 @@ fn a_peer_that_always_refuses_is_tried_less_and_less_often() {
 
 #[test]
 fn a_session_that_has_stood_sets_the_back_off_back() {
-    let start = Instant::now();
+    let beginning = start();
     let mut peer = Peer::new(config(), 7);
-    peer.start(start);
-    let mut now = start;
+    peer.start(beginning);
+    let mut now = beginning;
     for _ in 0..5 {
         let id = dialed(&mut peer);
         peer.handle_closed(id, now);

@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use proptest::prelude::*;
 
-use super::peers::graceful;
+use super::peers::{graceful, start};
 use super::sim::Sim;
 use crate::attributes::{AttributeValues, Attributes};
 use crate::peer::RemoteAs;
@@ -72,7 +72,7 @@ fn prefix(number: u16) -> IpNet {
 }
 
 fn run(roles: Roles, graceful_restart: bool, ops: &[(Op, u64)], seed: u64) {
-    let mut sim = Sim::new(configs(roles, graceful_restart), seed, Instant::now());
+    let mut sim = Sim::new(configs(roles, graceful_restart), seed, start());
     for (op, pause_ms) in ops {
         sim.run(Duration::from_millis(*pause_ms));
         match *op {
