@@ -19,14 +19,14 @@ pub struct Config {
     pub hold_time: HoldTime,
     /// Between two KEEPALIVEs, before jitter, and never more than a third of the hold time in use; `None` = that third.
     pub keepalive_interval: Option<Duration>,
-    /// The longest wait between two attempts. Waits begin with 1 s, double, and have jitter; a session that has stood
+    /// The longest wait between two attempts, at least 1 s. Waits begin with 1 s, double, and have jitter; a session that has stood
     /// for 30 s sets them back.
     pub connect_retry_max: Duration,
     /// Whether we dial the peer.
     pub dial: bool,
     /// Whether the peer may dial us.
     pub accept: bool,
-    /// Which families are offered.
+    /// Which families are offered; with none, no session comes to stand.
     pub families: PerFamily<bool>,
     /// What the peer is told as next hop.
     pub next_hops: NextHops,

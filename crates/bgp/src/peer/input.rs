@@ -7,7 +7,9 @@ use super::connection::Stage;
 use super::event::{ConnectionId, Reason};
 use super::{End, Peer, Rest};
 use crate::values::{Family, PerFamily};
-use crate::wire::{ErrorCode, MessageType, Notification, Reader, Reading, Received, Treatment, classify};
+use crate::wire::{
+    ErrorCode, HEADER_LEN, MessageType, Notification, Reader, Reading, Received, Treatment, classify,
+};
 
 impl Peer {
     /// Takes that a connection which we dialled is up; `local` is our address on it.
@@ -61,7 +63,13 @@ impl Peer {
             }
             let end = match connection.framer.next(&mut octets) {
                 Ok(None) => return,
-                Ok(Some((message_type, body))) => self.handle_message(id, message_type, &body, now),
+                Ok(Some((message_type, message))) => {
+                    let handled = self.handle_message(id, message_type, &message[HEADER_LEN..], now);
+                    if let Some(connection) = self.connection_mut(id) {
+                        connection.framer.give_back(message);
+                    }
+                    handled
+                }
                 Err(error) if error.of_notification => Err(End::silent(Reason::MalformedNotification)),
                 Err(error) => Err(End::tell(error.notification)),
             };

@@ -97,7 +97,7 @@ impl Peer {
         }
         let doubled = RETRY_MIN.saturating_mul(1 << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
-        let due = Some(now + self.random.jitter(doubled.min(self.config.connect_retry_max)));
+        let due = Some(now + self.random.jitter(doubled.min(self.config.connect_retry_max.max(RETRY_MIN))));
         match rest {
             Rest::Idle => self.idle_until = due,
             Rest::Active if self.config.dial => self.retry_at = due,

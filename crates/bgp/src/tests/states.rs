@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::peers::{
-    LOCAL, config, dialed, keepalive, last_words, message, notification, octets, open, open_sent, start,
+    LOCAL, config, dialed, established, keepalive, last_words, message, notification, octets, open,
+    open_sent, start,
 };
 use crate::wire::ErrorCode;
 use crate::{ConnectionId, Peer, State, Stop};
@@ -150,6 +151,19 @@ fn keepalives_come_at_a_third_of_the_hold_time_and_up_to_a_quarter_earlier() {
     assert!(gaps.iter().all(within), "{gaps:?}");
     assert!(gaps.iter().any(|gap| *gap != gaps[0]));
     assert_eq!(peer.state(), State::Established);
+}
+
+#[test]
+fn an_update_is_a_sign_of_life_and_a_refresh_is_none() {
+    let beginning = start();
+    for (input, stands) in
+        [(message(2, &[0; 4]), true), (message(5, &[0, 1, 0, 1]), false), (vec![0xff; 16], false)]
+    {
+        let (mut peer, id) = established(config(), &open(), beginning);
+        peer.handle_input(id, &input, beginning + Duration::from_secs(60));
+        peer.handle_timeout(beginning + Duration::from_secs(100));
+        assert_eq!(peer.state() == State::Established, stands, "{input:?}");
+    }
 }
 
 #[test]

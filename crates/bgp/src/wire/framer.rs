@@ -26,7 +26,8 @@ pub(crate) struct FramingError {
 
 impl Framer {
     /// Takes octets off the front of `input` until a message is whole or the input is empty. Gives the message's type
-    /// and all of it but the header.
+    /// and all of it, header included. Whoever is done with it gives the memory back, so that none is allocated for
+    /// the next one.
     ///
     /// # Errors
     /// As soon as a header is whole and wrong.
@@ -42,9 +43,13 @@ impl Framer {
             return Ok(None);
         }
         self.header = None;
-        let mut body = std::mem::take(&mut self.octets);
-        body.drain(..HEADER_LEN);
-        Ok(Some((message_type, body)))
+        Ok(Some((message_type, std::mem::take(&mut self.octets))))
+    }
+
+    /// Takes back the memory of a message that [`next`](Self::next) gave.
+    pub(crate) fn give_back(&mut self, mut message: Vec<u8>) {
+        message.clear();
+        self.octets = message;
     }
 
     fn fill(&mut self, input: &mut &[u8], length: usize) {
@@ -117,14 +122,15 @@ mod tests {
             let mut framer = Framer::default();
             let mut found = Vec::new();
             for mut chunk in stream.chunks(size) {
-                while let Some((message_type, body)) = framer.next(&mut chunk).unwrap() {
-                    found.push((message_type, body.len()));
+                while let Some((message_type, message)) = framer.next(&mut chunk).unwrap() {
+                    found.push((message_type, message.len()));
+                    framer.give_back(message);
                 }
                 assert!(chunk.is_empty());
             }
             assert_eq!(
                 found,
-                [(MessageType::Keepalive, 0), (MessageType::RouteRefresh, 4)].repeat(3),
+                [(MessageType::Keepalive, 19), (MessageType::RouteRefresh, 23)].repeat(3),
                 "{size}"
             );
         }
@@ -152,7 +158,21 @@ mod tests {
     fn a_message_of_4096_octets_is_not_too_long() {
         let mut stream = header(4096, 2);
         stream.resize(4096, 0);
-        let (message_type, body) = Framer::default().next(&mut &*stream).unwrap().unwrap();
-        assert_eq!((message_type, body.len()), (MessageType::Update, 4077));
+        let (message_type, message) = Framer::default().next(&mut &*stream).unwrap().unwrap();
+        assert_eq!((message_type, message), (MessageType::Update, stream));
+    }
+
+    #[test]
+    fn the_memory_of_one_message_serves_all() {
+        let mut framer = Framer::default();
+        let mut long = header(4096, 2);
+        long.resize(4096, 0);
+        let mut memory = None;
+        for _ in 0..100 {
+            let (_, message) = framer.next(&mut &*long).unwrap().unwrap();
+            assert!(message.capacity() < 2 * 4096);
+            assert_eq!(*memory.get_or_insert(message.as_ptr()), message.as_ptr());
+            framer.give_back(message);
+        }
     }
 }
