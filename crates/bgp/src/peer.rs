@@ -19,6 +19,8 @@
 //! - No family in common: Unsupported Capability (RFC 5492 §5). A family of which UPDATEs cannot be read is not heard any
 //!   further (RFC 7606 §2); what we announce does not hang on it.
 //! - A peer that takes nothing for twice the hold time, at least 8 minutes, is given up (RFC 9687).
+//! - There is no MinRouteAdvertisementIntervalTimer (§9.2.1.1): a VIP that moves is on the wire at once. What changes faster
+//!   than the connection takes it is merged.
 //!
 //! A driver tells octets before time: what lay unread is no silence.
 
@@ -162,7 +164,7 @@ impl Peer {
     }
 
     /// Ends all connections; but for [`Stop::Reset`], it stays stopped until [`start`](Self::start) (ManualStop). Routes
-    /// are remembered. A peer that would keep ours over a NOTIFICATION is told by a Hard Reset (RFC 8538 §4) to drop
+    /// are remembered. A peer that would keep ours over a NOTIFICATION is told by a Hard Reset (RFC 8538 §5.1) to drop
     /// them. Nothing if it is stopped.
     pub fn stop(&mut self, stop: &Stop, now: Instant) {
         if !self.running {

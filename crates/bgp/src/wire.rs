@@ -1,7 +1,7 @@
 //! Messages, from octets and to octets. Nothing outside of this module knows how a message looks.
 //!
 //! The encoding is our own. The kept codec that was looked at reads capabilities by their values and not by their
-//! length, so that a strange one shifts all that follow (RFC 5492 §4 wants it ignored, alone); it knows neither RFC 9072
+//! length, so that a strange one shifts all that follow (RFC 5492 §3 wants it ignored, alone); it knows neither RFC 9072
 //! nor the classes of RFC 7606, and its lists grow with what a peer sends. It reads our messages in the tests.
 
 mod capability;

@@ -12,7 +12,7 @@ use crate::wire::{Capabilities, Encoding, Framer, Open, RestartCapability, write
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the peer's OPEN may take (RFC 4271 §8.2.2 suggests 4 minutes).
 pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(240);
-/// How long a peer may take nothing, at least (RFC 9687 §4); twice the hold time if that is longer.
+/// How long a peer may take nothing, at least (RFC 9687 §3); twice the hold time if that is longer.
 const SEND_HOLD_MIN: Duration = Duration::from_secs(480);
 
 /// Where a connection stands: the states of RFC 4271 §8.2.2 that have one.

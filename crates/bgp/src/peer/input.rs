@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::connection::Stage;
 use super::event::{ConnectionId, Reason};
 use super::{End, Peer, Rest};
-use crate::values::{Family, PerFamily};
+use crate::values::Family;
 use crate::wire::{
     ErrorCode, HEADER_LEN, MessageType, Notification, Reader, Reading, Received, Treatment, classify,
 };
@@ -130,22 +130,24 @@ impl Peer {
 
     /// Counts an UPDATE. There is nothing else to do: its routes are not for us.
     fn handle_update(&mut self, id: ConnectionId, received: Received) {
-        let counters = &mut self.counters;
-        counters.received_announced += u64::from(received.announced);
-        counters.received_withdrawn += u64::from(received.withdrawn);
+        let Self { connections, counters, .. } = self;
+        let Some(connection) = connections.iter_mut().find(|connection| connection.id == id) else { return };
+        for family in Family::ALL {
+            let heard = !connection.unreadable[family];
+            connection.unreadable[family] |= received.unreadable[family];
+            if connection.unreadable[family] {
+                counters.disabled_families += u64::from(heard);
+                continue;
+            }
+            counters.received_announced += u64::from(received.announced[family]);
+            counters.received_withdrawn += u64::from(received.withdrawn[family]);
+        }
         counters.received_end_of_ribs += u64::from(received.end_of_rib.is_some());
         match received.treatment {
             Treatment::Accept => {}
             Treatment::AttributeDiscard => counters.attribute_discards += 1,
             Treatment::TreatAsWithdraw => counters.treated_as_withdraws += 1,
         }
-        let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) else {
-            return;
-        };
-        let known = connection.unreadable;
-        connection.unreadable = PerFamily::from_fn(|family| known[family] || received.unreadable[family]);
-        let newly = Family::ALL.iter().filter(|family| connection.unreadable[**family] && !known[**family]);
-        counters.disabled_families += newly.count() as u64;
     }
 
     /// RFC 2918 §4: a family that was not negotiated is ignored. RFC 7313 subtypes other than the plain request are, too.

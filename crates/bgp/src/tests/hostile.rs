@@ -41,7 +41,31 @@ fn valid() -> Vec<Vec<u8>> {
 #[test]
 fn the_messages_to_begin_with_are_valid() {
     let found = classify(&valid()[2][19..], Reading { four_octet_as: true, external: true }).unwrap();
-    assert_eq!((found.treatment, found.announced, found.withdrawn), (crate::wire::Treatment::Accept, 3, 2));
+    assert_eq!(found.treatment, crate::wire::Treatment::Accept);
+    assert_eq!((found.announced.ipv4, found.announced.ipv6), (2, 1));
+}
+
+#[test]
+fn what_is_received_is_counted_and_dropped_whatever_its_class() {
+    let now = start();
+    let (mut peer, id) = machine(2, now);
+    let update = valid().swap_remove(2);
+    peer.handle_input(id, &update, now);
+    let counters = peer.counters();
+    assert_eq!((counters.received_announced, counters.received_withdrawn), (3, 2));
+    // ORIGIN 9: treated as withdrawn. A prefix of 129 bits: IPv6 is not heard any further, which is counted once.
+    let origin = update.windows(4).position(|window| window == [0x40, 1, 1, 0]).unwrap();
+    let bits = update.windows(2).rposition(|window| window == [8, 0x20]).unwrap();
+    for (at, value) in [(origin + 3, 9), (bits, 129), (bits, 129)] {
+        let mut wrong = update.clone();
+        wrong[at] = value;
+        peer.handle_input(id, &wrong, now);
+    }
+    let counters = peer.counters();
+    assert_eq!((counters.treated_as_withdraws, counters.disabled_families), (1, 1));
+    // Of the last two, only IPv4 counts: two prefixes announced and one withdrawn in each.
+    assert_eq!((counters.received_announced, counters.received_withdrawn), (3 + 4, 2 + 5 + 2));
+    assert_eq!((counters.received.updates, peer.state()), (4, State::Established));
 }
 
 /// A machine in one of the four states that have a connection.

@@ -50,7 +50,7 @@ impl Capabilities {
         self.multiprotocol.unwrap_or(PerFamily { ipv4: true, ipv6: false })
     }
 
-    /// Adds what the value of one optional parameter says. What is not known is ignored (RFC 5492 §4), and so is what
+    /// Adds what the value of one optional parameter says. What is not known is ignored (RFC 5492 §3), and so is what
     /// has not the length that its kind has.
     ///
     /// # Errors

@@ -112,7 +112,7 @@ error_codes! {
     BFD_DOWN = 6/10, "BFD Down";
     /// RFC 7313 §5.
     ROUTE_REFRESH_LENGTH = 7/1, "Invalid ROUTE-REFRESH Length";
-    /// RFC 9687 §5.
+    /// RFC 9687 §4.
     SEND_HOLD_TIMER_EXPIRED = 8/0, "Send Hold Timer Expired";
 }
 

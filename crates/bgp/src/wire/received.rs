@@ -36,10 +36,10 @@ pub(crate) enum Treatment {
 pub(crate) struct Received {
     pub(crate) treatment: Treatment,
     /// Prefixes announced; none if they are to be treated as withdrawn.
-    pub(crate) announced: u32,
+    pub(crate) announced: PerFamily<u32>,
     /// Prefixes withdrawn, or to be treated so.
-    pub(crate) withdrawn: u32,
-    /// Families whose prefixes cannot be read, and which are not heard any further ("AFI/SAFI disable").
+    pub(crate) withdrawn: PerFamily<u32>,
+    /// Families whose prefixes cannot be read, and which are not to be heard any further ("AFI/SAFI disable").
     pub(crate) unreadable: PerFamily<bool>,
     /// The End-of-RIB marker of a family (RFC 4724 §2).
     pub(crate) end_of_rib: Option<Family>,
@@ -68,8 +68,8 @@ pub(crate) fn classify(body: &[u8], reading: Reading) -> Result<Received, Notifi
 
     let invalid_network = |Truncated| Notification::new(ErrorCode::INVALID_NETWORK_FIELD, Vec::new());
     let mut walk = Walk::new(reading);
-    walk.withdrawn = count(Family::Ipv4, withdrawn).map_err(invalid_network)?;
-    walk.announced = count(Family::Ipv4, nlri).map_err(invalid_network)?;
+    walk.withdrawn.ipv4 = count(Family::Ipv4, withdrawn).map_err(invalid_network)?;
+    walk.announced.ipv4 = count(Family::Ipv4, nlri).map_err(invalid_network)?;
     walk.attributes(attributes)?;
     walk.check_mandatory(!nlri.is_empty());
     walk.finish(body)
@@ -96,8 +96,8 @@ struct Walk {
     /// One bit for each type that was there.
     seen: [u64; 4],
     treatment: Treatment,
-    announced: u32,
-    withdrawn: u32,
+    announced: PerFamily<u32>,
+    withdrawn: PerFamily<u32>,
     unreadable: PerFamily<bool>,
     /// MP_REACH_NLRI was there, with prefixes.
     reaches: bool,
@@ -113,8 +113,8 @@ impl Walk {
             reading,
             seen: [0; 4],
             treatment: Treatment::Accept,
-            announced: 0,
-            withdrawn: 0,
+            announced: PerFamily::default(),
+            withdrawn: PerFamily::default(),
             unreadable: PerFamily::default(),
             reaches: false,
             empty_unreach: None,
@@ -201,7 +201,7 @@ impl Walk {
         let prefixes = next_hop_len(&mut reader, family).map(|()| count(family, reader.rest()));
         match prefixes {
             Ok(Ok(prefixes)) => {
-                self.announced += prefixes;
+                self.announced[family] += prefixes;
                 self.reaches |= prefixes > 0;
             }
             // RFC 7606 §5.3, §7.11.
@@ -216,7 +216,7 @@ impl Walk {
         let Some(family) = family(&mut reader)? else { return Ok(()) };
         match count(family, reader.rest()) {
             Ok(0) => self.empty_unreach = Some(family),
-            Ok(prefixes) => self.withdrawn += prefixes,
+            Ok(prefixes) => self.withdrawn[family] += prefixes,
             Err(Truncated) => self.unreadable[family] = true,
         }
         Ok(())
@@ -237,7 +237,7 @@ impl Walk {
 
     fn finish(self, body: &[u8]) -> Result<Received, Notification> {
         // RFC 7606 §5.2: without a route that was found, none can be withdrawn for certain.
-        let no_routes = self.announced == 0;
+        let no_routes = self.announced == PerFamily::default();
         if self.others && no_routes && self.treatment >= Treatment::TreatAsWithdraw {
             return Err(Notification::new(ErrorCode::MALFORMED_ATTRIBUTE_LIST, Vec::new()));
         }
@@ -245,10 +245,13 @@ impl Walk {
         let end_of_rib = if empty {
             Some(Family::Ipv4)
         } else {
-            self.empty_unreach.filter(|_| !self.others && no_routes && self.withdrawn == 0)
+            self.empty_unreach.filter(|_| !self.others && no_routes && self.withdrawn == PerFamily::default())
         };
         let (announced, withdrawn) = match self.treatment {
-            Treatment::TreatAsWithdraw => (0, self.withdrawn + self.announced),
+            Treatment::TreatAsWithdraw => {
+                let all = PerFamily::from_fn(|family| self.withdrawn[family] + self.announced[family]);
+                (PerFamily::default(), all)
+            }
             Treatment::Accept | Treatment::AttributeDiscard => (self.announced, self.withdrawn),
         };
         Ok(Received {

@@ -32,7 +32,9 @@ fn with(attribute: &[u8]) -> Result<Treatment, ErrorCode> {
 fn prefixes_are_counted() {
     let update = body(&[8, 11], &[ORIGIN_IGP, PATH, HOP, REACH, UNREACH], NLRI);
     let found = read(&update, true).unwrap();
-    assert_eq!((found.announced, found.withdrawn, found.treatment), (3, 2, Treatment::Accept));
+    assert_eq!(found.announced, PerFamily { ipv4: 2, ipv6: 1 });
+    assert_eq!(found.withdrawn, PerFamily { ipv4: 1, ipv6: 1 });
+    assert_eq!(found.treatment, Treatment::Accept);
 }
 
 #[test]
@@ -80,8 +82,8 @@ fn each_wrong_attribute_has_the_treatment_of_its_section() {
 fn wrong_mandatory_attributes_withdraw_the_routes() {
     let treat = |attributes: &[&[u8]], external| {
         let found = read(&body(&[], attributes, NLRI), external).unwrap();
-        assert_eq!(found.announced + found.withdrawn, 2);
-        assert_eq!(found.treatment == Treatment::TreatAsWithdraw, found.withdrawn == 2);
+        assert_eq!(found.announced.ipv4 + found.withdrawn.ipv4, 2);
+        assert_eq!(found.treatment == Treatment::TreatAsWithdraw, found.withdrawn.ipv4 == 2);
         found.treatment
     };
     let withdraw = Treatment::TreatAsWithdraw;
@@ -134,7 +136,7 @@ fn a_family_whose_prefixes_cannot_be_read_is_named() {
     for attribute in [&long_prefix[..], &odd_next_hop, &short] {
         let found = read(&body(&[], &[attribute, ORIGIN_IGP, PATH, HOP], NLRI), true).unwrap();
         assert_eq!(found.unreadable, PerFamily { ipv4: false, ipv6: true }, "{attribute:?}");
-        assert_eq!(found.announced, 2);
+        assert_eq!(found.announced, PerFamily { ipv4: 2, ipv6: 0 });
     }
 }
 
