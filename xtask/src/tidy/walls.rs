@@ -30,9 +30,16 @@ const CLOCKS: &[&str] = &["jiff", "chrono", "time"];
 const RANDOM: &[&str] = &["getrandom", "rand", "fastrand"];
 
 const DECISIONS: &[&str] = &["keryx-ipam", "keryx-pools", "keryx-gateway", "keryx-plan", "keryx-dataplane"];
-const PROTOCOLS: &[&str] = &["keryx-layer2", "keryx-membership", "keryx-bfd"];
-const SPEAKER_SIDE: &[&str] =
-    &["keryx-plan", "keryx-dataplane", "keryx-layer2", "keryx-membership", "keryx-bfd", "keryx-netio"];
+const PROTOCOLS: &[&str] = &["keryx-layer2", "keryx-membership", "keryx-bfd", "keryx-bgp"];
+const SPEAKER_SIDE: &[&str] = &[
+    "keryx-plan",
+    "keryx-dataplane",
+    "keryx-layer2",
+    "keryx-membership",
+    "keryx-bfd",
+    "keryx-bgp",
+    "keryx-netio",
+];
 const CONTROLLER_SIDE: &[&str] = &["keryx-ipam", "keryx-pools", "keryx-gateway"];
 const PROGRAMS: &[&str] = &["keryx-controller", "keryx-speaker", "keryx-cli", "keryx-daemon"];
 const API: &[&str] = &["keryx-api"];
@@ -69,6 +76,7 @@ pub const WALLS: &[Wall] = &[
         why: PURE_WHY,
     },
     Wall { name: "keryx-bfd", only: Some(&["thiserror", "tracing"]), never: PURE, why: PURE_WHY },
+    Wall { name: "keryx-bgp", only: Some(&["ipnet", "thiserror", "tracing"]), never: PURE, why: PURE_WHY },
     Wall {
         name: "keryx-dataplane",
         only: Some(&["ipnet", "thiserror", "tracing"]),

@@ -1,0 +1,10 @@
+//! Peers as a driver sees them: octets, time, actions.
+
+mod errors;
+mod hostile;
+mod peers;
+mod receiver;
+mod routes;
+mod sim;
+mod states;
+mod two_peers;
