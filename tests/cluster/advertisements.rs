@@ -190,6 +190,9 @@ fn without_endpoints(keryx: &Keryx) -> Result<()> {
     keryx.client().tcp(address, PORT)?;
     served.space.run_app("web", 0, None)?;
     keryx.client().tcp_refused(address, PORT)?;
+    // The client knows the node still; whether it is announced, a new question shows.
+    std::thread::sleep(Duration::from_secs(1));
+    ensure!(keryx.client().announcers(address)?.len() == 1, "nobody announces it");
     let _withdraw = served.advertised.say("one", json!({ "withoutEndpoints": "Withdraw" }))?;
     served.is_silent(address)
 }
