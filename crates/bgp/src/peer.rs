@@ -8,19 +8,19 @@
 //!
 //! What RFC 4271 leaves open, and what is done:
 //!
-//! - A connection that cannot be dialled, or that is closed before an OPEN has come on it, leads to Active, so that the peer can dial us;
-//!   every other end of the last connection leads to Idle, where none is accepted (§8.2.2, DampPeerOscillations). Both last for the
-//!   back-off, then the machine starts by itself. Only a session that has stood for 30 s sets the back-off back: a peer
-//!   that takes every OPEN and then refuses is not hammered.
+//! - A connection that cannot be dialled, or that is closed before an OPEN has come on it, leads to Active, so that the
+//!   peer can dial us; every other end of the last connection leads to Idle, where none is accepted (§8.2.2,
+//!   DampPeerOscillations). Both last for the back-off, then the machine starts by itself. Only a session that has stood
+//!   for 30 s sets the back-off back: a peer that takes every OPEN and then refuses is not hammered.
 //! - DelayOpen is not there (§8.1.1: optional). A connection is dialled for 10 s at most.
 //! - A NOTIFICATION is never answered, in OpenSent neither.
-//! - Of two connections the one stays that the side with the higher identifier dialled (§6.8); one that stands stays anyway, unless
-//!   graceful restart was negotiated (RFC 4724 §4.2).
+//! - Of two connections the one stays that the side with the higher identifier dialled (§6.8); one that stands stays
+//!   anyway, unless graceful restart was negotiated (RFC 4724 §4.2).
 //! - No family in common: Unsupported Capability (RFC 5492 §5). A family of which UPDATEs cannot be read is not heard any
 //!   further (RFC 7606 §2); what we announce does not hang on it.
 //! - A peer that takes nothing for twice the hold time, at least 8 minutes, is given up (RFC 9687).
-//! - There is no MinRouteAdvertisementIntervalTimer (§9.2.1.1): a VIP that moves is on the wire at once. What changes faster
-//!   than the connection takes it is merged.
+//! - There is no MinRouteAdvertisementIntervalTimer (§9.2.1.1): a VIP that moves is on the wire at once. What changes
+//!   faster than the connection takes it is merged.
 //!
 //! A driver tells octets before time: what lay unread is no silence.
 

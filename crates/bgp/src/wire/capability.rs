@@ -188,6 +188,7 @@ mod tests {
         let capabilities = read(&strange);
         assert!(capabilities.route_refresh);
         assert_eq!(capabilities.four_octet_as, None);
+        assert!(!read(&[2, 1, 0]).route_refresh);
         assert_eq!(capabilities.families(), PerFamily { ipv4: false, ipv6: false });
     }
 
