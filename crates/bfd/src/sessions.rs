@@ -100,7 +100,8 @@ impl Sessions {
     }
 
     /// Ends a client's share. After the last one the peer is told AdminDown for a detection time, so that it does not take
-    /// the end for a failure; then the session is gone. Nothing if the client has no share.
+    /// the end for a failure; then the session is gone. So a node that stops releases all it has and goes on until
+    /// [`is_empty`](Self::is_empty). Nothing if the client has no share.
     pub fn release(&mut self, session: Discriminator, client: ClientId, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&session) {
             entry.remove_client(client, now);
@@ -108,8 +109,8 @@ impl Sessions {
         self.settle(session);
     }
 
-    /// Switches a session off (AdminDown) or on again, for all its clients (RFC 5880 §6.8.16). Nothing if there is no such
-    /// session.
+    /// Switches a session off (AdminDown) or on again, for all its clients, those to come included, until it is gone
+    /// (RFC 5880 §6.8.16). Nothing if there is no such session.
     pub fn set_enabled(&mut self, session: Discriminator, is_enabled: bool, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&session) {
             entry.set_enabled(is_enabled, now);

@@ -52,6 +52,7 @@ fn a_session_that_is_switched_on_while_it_still_tells_goes_on_telling_down() {
     bench.session.disable(bench.now);
     bench.pass(millis(1_500));
     bench.session.enable(bench.now);
+    assert_eq!(bench.session.told_until, None);
     assert!(bench.pass(millis(10_000)).iter().all(|(_, packet)| packet.state == State::Down));
     assert!(!bench.session.is_over());
 }
