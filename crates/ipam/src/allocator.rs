@@ -22,6 +22,7 @@ mod facts;
 mod fit;
 mod holds;
 mod lines;
+mod listed;
 mod names;
 mod owners;
 mod pools;
@@ -216,7 +217,7 @@ impl Allocator {
         let ask = self.ask(request);
         let outcome = match self.choose(&ask, &mut lines) {
             Ok(choice) => {
-                let assignment = self.carry_out(request, ask.me, choice);
+                let assignment = self.carry_out(request, ask.candidate.me, choice);
                 if assignment.partial.is_some() {
                     self.waiting.join(request, lines);
                 }

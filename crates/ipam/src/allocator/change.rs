@@ -172,12 +172,9 @@ impl Allocator {
 
     /// Takes the address from the list of the key of an owner that is no longer bound to it.
     fn unlist(&mut self, handle: Handle, address: IpAddr) {
-        let Some(facts) = self.owners.facts(handle) else { return };
-        let others = self.holds.at(address).iter().filter(|other| other.is_bound() && other.owner != handle);
-        let others = others.filter_map(|other| {
-            Some((self.owners.facts(other.owner)?, self.owners.namespace_id(other.owner)))
-        });
-        self.sharers.unlist(facts, self.owners.namespace_id(handle), address, others);
+        if let Some(facts) = self.owners.facts(handle) {
+            self.sharers.unlist(facts, self.owners.namespace_id(handle), address);
+        }
     }
 
     /// Changes the count of addresses held under the name of a pool, and the count of those that it does not cover.

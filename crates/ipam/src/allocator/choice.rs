@@ -4,9 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Allocator;
-use super::facts::keyed;
+use super::fit::Candidate;
 use super::names::NameId;
-use super::owners::Handle;
 use super::pools::{PoolState, Rank};
 use super::waiting::Line;
 use crate::access::Applicant;
@@ -36,8 +35,8 @@ pub(super) struct Choice {
 pub(super) struct Ask<'a> {
     pub(super) request: &'a Request,
     owner: Applicant<'a>,
-    /// If it holds something.
-    pub(super) me: Option<Handle>,
+    /// The same as others on an address see it.
+    pub(super) candidate: Candidate<'a>,
     /// Place of the pool asked for by name, or why there is none.
     named: Option<Result<usize, Reason>>,
 }
@@ -51,7 +50,7 @@ impl Allocator {
             labels: &request.labels,
         };
         let named = request.pool.as_ref().map(|name| self.named(name, owner));
-        Ask { request, owner, me: self.owners.find(&request.owner.id), named }
+        Ask { request, owner, candidate: self.candidate(&request.owner.id, request.sharing.as_ref()), named }
     }
 
     /// Decides, and adds to `lines` what the owner waits for if it does not get everything.
@@ -144,7 +143,7 @@ impl Allocator {
     /// pool: one that was taken from elsewhere, and is not in it, is then no longer wanted. Nor is one that it
     /// shares with others whom it does not fit any more.
     fn kept(&self, ask: &Ask<'_>, family: Option<Family>) -> Option<Pick> {
-        let me = ask.me?;
+        let me = ask.candidate.me?;
         let is_wanted = |address: &&IpAddr| family.is_none_or(|family| Family::of(**address) == family);
         self.owners.held(me).iter().filter(is_wanted).find_map(|&address| {
             let holders = self.holds.at(address);
@@ -174,11 +173,11 @@ impl Allocator {
 
     /// The lowest address of the first pool that has one which others share and this owner fits to.
     fn joined(&self, ask: &Ask<'_>, family: Option<Family>) -> Option<Pick> {
-        let sharing = keyed(ask.request.sharing.as_ref())?;
-        let namespace = self.owners.find_namespace(ask.owner.namespace);
-        let fitting = self.sharers.listed(sharing, namespace).filter_map(|address| {
+        let Candidate { me, namespace, sharing, key } = ask.candidate;
+        let listed = self.sharers.listed(key?, sharing?.across_namespaces, namespace);
+        let fitting = listed.filter_map(|address| {
             let wanted = family.is_none_or(|family| Family::of(address) == family);
-            let mine = ask.me.is_some_and(|me| self.owners.held(me).contains(&address));
+            let mine = me.is_some_and(|me| self.owners.held(me).contains(&address));
             if !wanted || mine || self.misfit(ask, address, false).is_some() {
                 return None;
             }
@@ -223,7 +222,7 @@ impl Allocator {
             let reason = self.why_nothing(state, family);
             if let Reason::PoolExhausted { .. } = reason {
                 lines.push(Line::Pool(state.id, family));
-                if let Some(sharing) = keyed(ask.request.sharing.as_ref()) {
+                if let Some(sharing) = ask.candidate.sharing {
                     lines.push(Line::Key(state.id, family, sharing.key.as_str().into()));
                 }
             }
@@ -254,7 +253,7 @@ impl Allocator {
     /// Exactly this address.
     fn exact(&self, ask: &Ask<'_>, address: IpAddr, lines: &mut Vec<Line>) -> Result<Pick, Reason> {
         let holders = self.holds.at(address);
-        let mine = holders.iter().find(|holder| Some(holder.owner) == ask.me);
+        let mine = holders.iter().find(|holder| Some(holder.owner) == ask.candidate.me);
         let pool = match mine {
             Some(holder) => holder.pool(),
             // Pools first: an owner learns nothing about addresses that are not for it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::listed::Listed;
 use super::names::{NameId, Names};
 use crate::sharing::{Backend, Protocol, Sharing};
 
@@ -13,17 +14,34 @@ pub(super) struct Facts {
     across_namespaces: bool,
     /// Number of the text of [`Backend::Local`].
     local: Option<NameId>,
-    /// Ascending.
-    ports: Box<[(Protocol, u16)]>,
+    ports: Ports,
 }
 
-/// Scope of the keys of owners that share across namespaces, where those of others have the number of their namespace.
-const ACROSS: NameId = NameId::MAX;
+/// Ports, ascending. Most owners have few, which are stored in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Ports {
+    Few(u8, [(Protocol, u16); FEW_MAX]),
+    Many(Box<[(Protocol, u16)]>),
+}
 
-impl Facts {
-    /// The scopes in which its addresses are found.
-    fn scopes(&self, namespace: NameId) -> impl Iterator<Item = NameId> + use<> {
-        [Some(namespace), self.across_namespaces.then_some(ACROSS)].into_iter().flatten()
+/// Most ports that are stored in place.
+const FEW_MAX: usize = 4;
+
+impl Ports {
+    fn new(ports: &BTreeSet<(Protocol, u16)>) -> Self {
+        if ports.len() > FEW_MAX {
+            return Self::Many(ports.iter().copied().collect());
+        }
+        let mut few = [(Protocol::Tcp, 0); FEW_MAX];
+        few.iter_mut().zip(ports).for_each(|(place, port)| *place = *port);
+        Self::Few(ports.len() as u8, few)
+    }
+
+    fn as_slice(&self) -> &[(Protocol, u16)] {
+        match self {
+            Self::Few(count, ports) => &ports[..usize::from(*count)],
+            Self::Many(ports) => ports,
+        }
     }
 }
 
@@ -39,10 +57,8 @@ pub(super) enum Misfit {
 /// The keys in use and the addresses shared under each.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sharers {
-    keys: Names,
+    keys: Names<Listed>,
     locals: Names,
-    /// (key, namespace or [`ACROSS`], address)
-    addresses: BTreeSet<(NameId, NameId, IpAddr)>,
 }
 
 /// The sharing asked for, unless its key is empty.
@@ -61,7 +77,7 @@ impl Sharers {
                 Backend::Any => None,
                 Backend::Local(text) => Some(self.locals.take(text)),
             },
-            ports: sharing.ports.iter().copied().collect(),
+            ports: Ports::new(&sharing.ports),
         })
     }
 
@@ -83,7 +99,7 @@ impl Sharers {
                 **self.keys.get(facts.key) == *sharing.key
                     && facts.across_namespaces == sharing.across_namespaces
                     && self.same_backend(facts, &sharing.backend)
-                    && facts.ports.iter().eq(&sharing.ports)
+                    && facts.ports.as_slice().iter().eq(&sharing.ports)
             }
             (Some(_), None) | (None, Some(_)) => false,
         }
@@ -94,9 +110,20 @@ impl Sharers {
         self.keys.get(facts.key)
     }
 
-    /// Why an owner with `sharing` does not fit to one with `facts`, which is of the same namespace or not.
-    pub(super) fn misfit(&self, sharing: &Sharing, facts: &Facts, same_namespace: bool) -> Option<Misfit> {
-        if **self.keys.get(facts.key) != *sharing.key {
+    /// Number of a key that some owner has.
+    pub(super) fn find_key(&self, key: &str) -> Option<NameId> {
+        self.keys.find(key)
+    }
+
+    /// Why an owner with `sharing`, whose key has the number `key`, does not fit to one with `facts`, which is of the same
+    /// namespace or not.
+    pub(super) fn misfit(
+        &self,
+        (sharing, key): (&Sharing, Option<NameId>),
+        facts: &Facts,
+        same_namespace: bool,
+    ) -> Option<Misfit> {
+        if key != Some(facts.key) {
             return Some(Misfit::Key);
         }
         if !(same_namespace || facts.across_namespaces && sharing.across_namespaces) {
@@ -105,48 +132,28 @@ impl Sharers {
         if !self.same_backend(facts, &sharing.backend) {
             return Some(Misfit::Backend);
         }
-        let both = sharing.ports.iter().find(|port| facts.ports.binary_search(port).is_ok());
+        let both = facts.ports.as_slice().iter().find(|port| sharing.ports.contains(port));
         both.map(|&(protocol, port)| Misfit::Port(protocol, port))
     }
 
     /// Lists an address under its holder's key.
     pub(super) fn list(&mut self, facts: &Facts, namespace: NameId, address: IpAddr) {
-        for scope in facts.scopes(namespace) {
-            self.addresses.insert((facts.key, scope, address));
-        }
+        self.keys.about_mut(facts.key).add(facts.across_namespaces, namespace, address);
     }
 
-    /// Takes an address from the list, as far as it does not stay there because of `others` that hold it.
-    pub(super) fn unlist<'a>(
-        &mut self,
-        facts: &Facts,
-        namespace: NameId,
-        address: IpAddr,
-        others: impl Iterator<Item = (&'a Facts, NameId)> + Clone,
-    ) {
-        for scope in facts.scopes(namespace) {
-            let mut alike = others.clone().filter(|(other, _)| other.key == facts.key);
-            if !alike.any(|(other, namespace)| other.scopes(namespace).any(|other| other == scope)) {
-                self.addresses.remove(&(facts.key, scope, address));
-            }
-        }
+    /// Takes back what [`list`](Self::list) did for one holder.
+    pub(super) fn unlist(&mut self, facts: &Facts, namespace: NameId, address: IpAddr) {
+        self.keys.about_mut(facts.key).remove(facts.across_namespaces, namespace, address);
     }
 
-    /// Addresses that an owner with `sharing` in a namespace might join, each once or twice.
+    /// Addresses that an owner might join which has the key with the number `key`, in a namespace, each once or twice.
     pub(super) fn listed(
         &self,
-        sharing: &Sharing,
+        key: NameId,
+        across_namespaces: bool,
         namespace: Option<NameId>,
     ) -> impl Iterator<Item = IpAddr> {
-        let across = sharing.across_namespaces.then_some(ACROSS);
-        let key = self.keys.find(&sharing.key);
-        let scopes = [namespace, across].into_iter().flatten();
-        let pairs = scopes.filter_map(move |scope| Some((key?, scope)));
-        pairs.flat_map(|(key, scope)| {
-            let first = (key, scope, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-            let last = (key, scope, IpAddr::V6(std::net::Ipv6Addr::from_bits(u128::MAX)));
-            self.addresses.range(first..=last).map(|(_, _, address)| *address)
-        })
+        self.keys.about(key).of(across_namespaces, namespace)
     }
 
     fn same_backend(&self, facts: &Facts, backend: &Backend) -> bool {

@@ -7,6 +7,7 @@ use super::Allocator;
 use super::choice::Ask;
 use super::facts::{Misfit, keyed};
 use super::holds::Holder;
+use super::names::NameId;
 use super::owners::Handle;
 use crate::owner::OwnerId;
 use crate::reason::Reason;
@@ -16,24 +17,31 @@ use crate::sharing::Sharing;
 #[derive(Clone, Copy)]
 pub(super) struct Candidate<'a> {
     pub(super) me: Option<Handle>,
-    pub(super) namespace: &'a str,
+    /// Number of its namespace; `None` if no owner of that namespace holds anything.
+    pub(super) namespace: Option<NameId>,
     pub(super) sharing: Option<&'a Sharing>,
-}
-
-impl<'a> Candidate<'a> {
-    pub(super) fn new(me: Option<Handle>, owner: &'a OwnerId, sharing: Option<&'a Sharing>) -> Self {
-        Self { me, namespace: &owner.namespace, sharing: keyed(sharing) }
-    }
+    /// Number of its key; `None` if no owner that holds something has it.
+    pub(super) key: Option<NameId>,
 }
 
 impl Allocator {
+    pub(super) fn candidate<'a>(&self, owner: &OwnerId, sharing: Option<&'a Sharing>) -> Candidate<'a> {
+        let (me, sharing) = (self.owners.find(owner), keyed(sharing));
+        Candidate {
+            me,
+            // Nobody else's matter without a key.
+            namespace: sharing.and_then(|_| self.owners.find_namespace(&owner.namespace)),
+            sharing,
+            key: sharing.and_then(|sharing| self.sharers.find_key(&sharing.key)),
+        }
+    }
+
     /// Why the owner cannot be on `address`, which it `holds` or would join; `None` if it can, or if nobody else is there.
     pub(super) fn misfit(&self, ask: &Ask<'_>, address: IpAddr, holds: bool) -> Option<Reason> {
-        let request = ask.request;
-        let candidate = Candidate::new(ask.me, &request.owner.id, request.sharing.as_ref());
+        let candidate = ask.candidate;
         let (other, misfit) = self.first_misfit(candidate, address, holds)?;
         let by = Arc::new(self.owners.owner(other));
-        let namespace = *self.owners.namespace(other) == *candidate.namespace;
+        let namespace = *self.owners.namespace(other) == *ask.request.owner.id.namespace;
         let across = candidate.sharing.is_some_and(|sharing| sharing.across_namespaces);
         // Of owners in other namespaces no more is told than that they are there.
         Some(match (candidate.sharing, misfit, namespace) {
@@ -78,13 +86,13 @@ impl Allocator {
             return (!holds).then_some(None);
         }
         let Some(facts) = self.owners.facts(holder.owner) else { return Some(Some(Misfit::Key)) };
-        let same_namespace = *self.owners.namespace(holder.owner) == *candidate.namespace;
-        self.sharers.misfit(sharing, facts, same_namespace).map(Some)
+        let same_namespace = Some(self.owners.namespace_id(holder.owner)) == candidate.namespace;
+        self.sharers.misfit((sharing, candidate.key), facts, same_namespace).map(Some)
     }
 
     /// The reason of a refusal, together with the address that the owner holds and must give up, if there is one.
     pub(super) fn with_forfeit(&self, ask: &Ask<'_>, reason: Reason) -> Reason {
-        let held = ask.me.map_or(&[][..], |me| self.owners.held(me));
+        let held = ask.candidate.me.map_or(&[][..], |me| self.owners.held(me));
         let unfit = held.iter().find_map(|&address| Some((address, self.misfit(ask, address, true)?)));
         match unfit {
             Some((address, why)) => Reason::Forfeited { address, why: Box::new(why) },

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Allocator;
-use super::fit::Candidate;
 use super::waiting::{Cause, Line, Ticket, Turn};
 use crate::family::Family;
 use crate::owner::OwnerId;
@@ -84,7 +83,7 @@ impl Allocator {
         let mut chosen: Vec<Turn> = Vec::new();
         for turn in fitting {
             let ticket = &turn.ticket;
-            let candidate = Candidate::new(self.owners.find(&ticket.id), &ticket.id, ticket.sharing.as_ref());
+            let candidate = self.candidate(&ticket.id, ticket.sharing.as_ref());
             if self.fits(candidate, address) && chosen.iter().all(|other| agree(ticket, &other.ticket)) {
                 chosen.push(turn);
             }

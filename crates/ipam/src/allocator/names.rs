@@ -42,33 +42,63 @@ impl Hash {
     }
 }
 
-fn hash_of(name: &str) -> u64 {
-    Hash::new().text(name.as_bytes()).finish()
+/// The half of a hash that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Half(u32);
+
+impl Half {
+    pub(super) fn new(hash: Hash) -> Self {
+        Self((hash.finish() >> 32) as u32)
+    }
+
+    /// Spread over all bits again, since tables look at the lowest and the highest.
+    pub(super) fn spread(self) -> u64 {
+        Hash::new().number(u64::from(self.0)).finish()
+    }
 }
 
+fn half_of(name: &str) -> Half {
+    Half::new(Hash::new().text(name.as_bytes()))
+}
+
+/// The names, each with what is known of it as long as it is in use.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names {
-    table: HashTable<NameId>,
+pub(super) struct Names<T = ()> {
+    /// With half the hash of each, so that neither a look-up nor a growing table looks at other names.
+    table: HashTable<(Half, NameId)>,
     /// By number. Those not in use are not in `table`.
-    entries: Vec<Entry>,
+    entries: Vec<Entry<T>>,
     vacant: Vec<NameId>,
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct Entry<T> {
     name: Arc<str>,
     uses: u64,
+    about: T,
 }
 
-impl Names {
+impl<T: Default> Names<T> {
     /// The number of `name`, if it is in use.
     pub(super) fn find(&self, name: &str) -> Option<NameId> {
-        self.table.find(hash_of(name), |id| *self.entries[*id as usize].name == *name).copied()
+        let half = half_of(name);
+        let same = |(other, id): &(Half, NameId)| *other == half && *self.entries[*id as usize].name == *name;
+        self.table.find(half.spread(), same).map(|(_, id)| *id)
     }
 
     /// The name with that number.
     pub(super) fn get(&self, id: NameId) -> &Arc<str> {
         &self.entries[id as usize].name
+    }
+
+    /// What is known of the name with that number.
+    pub(super) fn about(&self, id: NameId) -> &T {
+        &self.entries[id as usize].about
+    }
+
+    /// The same, to change.
+    pub(super) fn about_mut(&mut self, id: NameId) -> &mut T {
+        &mut self.entries[id as usize].about
     }
 
     /// One more use of `name`.
@@ -77,7 +107,7 @@ impl Names {
             self.entries[id as usize].uses += 1;
             return id;
         }
-        let entry = Entry { name: name.into(), uses: 1 };
+        let entry = Entry { name: name.into(), uses: 1, about: T::default() };
         let id = match self.vacant.pop() {
             Some(id) => {
                 self.entries[id as usize] = entry;
@@ -88,8 +118,8 @@ impl Names {
                 NameId::try_from(self.entries.len() - 1).expect("fewer than 2^32 names")
             }
         };
-        let entries = &self.entries;
-        self.table.insert_unique(hash_of(name), id, |id| hash_of(&entries[*id as usize].name));
+        let half = half_of(name);
+        self.table.insert_unique(half.spread(), (half, id), |(half, _)| half.spread());
         id
     }
 
@@ -106,7 +136,8 @@ impl Names {
             return false;
         }
         let name = std::mem::replace(&mut entry.name, "".into());
-        if let Ok(found) = self.table.find_entry(hash_of(&name), |other| *other == id) {
+        entry.about = T::default();
+        if let Ok(found) = self.table.find_entry(half_of(&name).spread(), |(_, other)| *other == id) {
             found.remove();
         }
         self.vacant.push(id);

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use hashbrown::HashTable;
 
 use super::facts::Facts;
-use super::names::{Hash, NameId, Names};
+use super::names::{Half, Hash, NameId, Names};
 use crate::owner::{Owner, OwnerId, OwnerKind};
 
 mod parts;
@@ -48,26 +48,14 @@ pub(super) struct Owners {
     vacant: Vec<Handle>,
 }
 
-/// The half of a hash that is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Half(u32);
-
-impl Half {
-    fn new(kind: OwnerKind, namespace: &str, name: &[u8]) -> Self {
-        let hash = Hash::new().number(kind as u64).text(namespace.as_bytes()).text(name);
-        Self((hash.finish() >> 32) as u32)
-    }
-
-    /// Spread over all bits again, since the table looks at the lowest and the highest.
-    fn spread(self) -> u64 {
-        Hash::new().number(u64::from(self.0)).finish()
-    }
+fn half_of(kind: OwnerKind, namespace: &str, name: &[u8]) -> Half {
+    Half::new(Hash::new().number(kind as u64).text(namespace.as_bytes()).text(name))
 }
 
 impl Owners {
     /// The owner with that identity, if it holds something.
     pub(super) fn find(&self, id: &OwnerId) -> Option<Handle> {
-        let hash = Half::new(id.kind, &id.namespace, id.name.as_bytes());
+        let hash = half_of(id.kind, &id.namespace, id.name.as_bytes());
         let same = |(other, handle): &(Half, Handle)| {
             let entry = self.entry(*handle);
             *other == hash
@@ -98,7 +86,7 @@ impl Owners {
                 Handle::new(self.entries.len() - 1)
             }
         };
-        let hash = Half::new(owner.id.kind, &owner.id.namespace, owner.id.name.as_bytes());
+        let hash = half_of(owner.id.kind, &owner.id.namespace, owner.id.name.as_bytes());
         self.table.insert_unique(hash.spread(), (hash, handle), |(hash, _)| hash.spread());
         handle
     }
@@ -106,7 +94,7 @@ impl Owners {
     /// Takes out an owner that holds nothing any more, and returns what was known of how it shares.
     pub(super) fn remove(&mut self, handle: Handle) -> Option<Box<Facts>> {
         let entry = self.entries[handle.index()].take()?;
-        let hash = Half::new(entry.kind, self.namespaces.get(entry.namespace), entry.name.as_bytes());
+        let hash = half_of(entry.kind, self.namespaces.get(entry.namespace), entry.name.as_bytes());
         if let Ok(found) = self.table.find_entry(hash.spread(), |(_, other)| *other == handle) {
             found.remove();
         }
