@@ -18,6 +18,7 @@
 //! common key, one is refused it ([`Reason::DuplicateClaim`]).
 
 mod advertisements;
+pub mod bgp;
 mod claims;
 mod endpoints;
 mod explain;
