@@ -17,6 +17,7 @@ mod refusal;
 mod run;
 mod scene;
 mod segment;
+mod sockets;
 mod station;
 mod strangers;
 mod worker;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         discovery::TESTS,
         questions::TESTS,
         strangers::TESTS,
+        sockets::TESTS,
     ];
     let trials = groups.into_iter().flatten().map(|test| trial(*test)).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -1,4 +1,4 @@
-//! Where Keryx meets the Linux kernel: raw packet sockets and netlink, one module for each. It moves bytes and reads
+//! Where Keryx meets the Linux kernel: raw packet sockets, netlink, and TCP, one module for each. It moves bytes and reads
 //! state; what a frame means and what to do about a change is decided elsewhere.
 //!
 //! The only crate with `unsafe` code. A socket belongs to the network namespace of the thread that opens it.
@@ -8,3 +8,4 @@ pub mod link;
 pub mod nftables;
 mod option;
 pub mod packet;
+pub mod tcp;
