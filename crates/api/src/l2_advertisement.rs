@@ -3,24 +3,20 @@
 //!
 //! What several advertisements say of one address is merged by the rules in `plan`'s module `advertisements`.
 
-use std::fmt;
-
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
-use kube::core::{ParseExpressionError, Selector};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::Selector;
 use kube::{CustomResource, CustomResourceExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::definition;
 use crate::exposure::{AnnounceFrom, WithoutEndpoints};
+use crate::status::ConditionsStatus;
+use crate::selectors::{UnreadableSelector, read, read_all};
 
 /// Name of the kind's definition.
 pub const DEFINITION: &str = "l2advertisements.keryx.dev";
-
-/// Condition: whether the advertisement is in force.
-pub const CONDITION_READY: &str = "Ready";
-/// Condition: whether every pool that the advertisement names exists.
-pub const CONDITION_RESOLVED_REFS: &str = "ResolvedRefs";
 
 /// Where and how addresses are announced by ARP and NDP. Only advertisements in the namespace that Keryx runs in are read.
 /// Without any, every address is announced by any node, on each interface that fits.
@@ -34,7 +30,7 @@ pub const CONDITION_RESOLVED_REFS: &str = "ResolvedRefs";
     shortname = "kl2adv",
     category = "keryx",
     namespaced,
-    status = "L2AdvertisementStatus",
+    status = "ConditionsStatus",
     derive = "PartialEq",
     doc = "Where and how addresses are announced by ARP and NDP. Only advertisements in the namespace that Keryx runs in are read. Without any, every address is announced by any node, on each interface that fits.",
     printcolumn = r#"{"name":"Pools","type":"string","jsonPath":".spec.ipAddressPools"}"#,
@@ -128,27 +124,6 @@ pub struct Selectors {
     pub preferred_nodes: Vec<(u32, Selector)>,
 }
 
-/// A selector that has no meaning: the API server does not check its operators. Nothing is announced because of such an
-/// advertisement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnreadableSelector {
-    /// Path of the field, such as `spec.nodeSelectors[0]`.
-    pub field: String,
-    why: String,
-}
-
-impl fmt::Display for UnreadableSelector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} cannot be read: {}; operators are In, NotIn (each with values), Exists and DoesNotExist",
-            self.field, self.why
-        )
-    }
-}
-
-impl std::error::Error for UnreadableSelector {}
-
 impl L2AdvertisementSpec {
     /// Its selectors.
     ///
@@ -157,57 +132,20 @@ impl L2AdvertisementSpec {
     pub fn selectors(&self) -> Result<Selectors, UnreadableSelector> {
         let preferred = self.preferred_node_selectors.iter().enumerate().map(|(place, preferred)| {
             let field = format!("spec.preferredNodeSelectors[{place}].preference");
-            Ok((preferred.weight, selector(field, &preferred.preference)?))
+            Ok((preferred.weight, read(field, &preferred.preference)?))
         });
         Ok(Selectors {
-            pools: selectors("spec.ipAddressPoolSelectors", &self.ip_address_pool_selectors)?,
-            nodes: selectors("spec.nodeSelectors", &self.node_selectors)?,
-            services: selectors("spec.serviceSelectors", &self.service_selectors)?,
+            pools: read_all("spec.ipAddressPoolSelectors", &self.ip_address_pool_selectors)?,
+            nodes: read_all("spec.nodeSelectors", &self.node_selectors)?,
+            services: read_all("spec.serviceSelectors", &self.service_selectors)?,
             preferred_nodes: preferred.collect::<Result<_, _>>()?,
         })
     }
 }
 
-fn selectors(field: &str, all: &[LabelSelector]) -> Result<Vec<Selector>, UnreadableSelector> {
-    let each = all.iter().enumerate();
-    each.map(|(place, one)| selector(format!("{field}[{place}]"), one)).collect()
-}
-
-fn selector(field: String, selector: &LabelSelector) -> Result<Selector, UnreadableSelector> {
-    selector
-        .clone()
-        .try_into()
-        .map_err(|error: ParseExpressionError| UnreadableSelector { field, why: error.to_string() })
-}
-
-/// How an advertisement stands, as the controller sees it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct L2AdvertisementStatus {
-    /// The generation of the advertisement that this status is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// Ready, and ResolvedRefs.
-    #[serde(default)]
-    #[schemars(
-        length(max = 16),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
-    )]
-    pub conditions: Vec<Condition>,
-}
-
 /// The definition of the kind, as it is installed. An object without a `spec`, as many have for MetalLB, is given an empty one.
 pub fn definition() -> CustomResourceDefinition {
-    let mut definition = L2Advertisement::crd();
-    for version in &mut definition.spec.versions {
-        let schema = version.schema.as_mut().and_then(|validation| validation.open_api_v3_schema.as_mut());
-        if let Some(schema) = schema {
-            schema.required = None;
-            let spec = schema.properties.as_mut().and_then(|properties| properties.get_mut("spec"));
-            spec.into_iter().for_each(|spec| spec.default = Some(JSON(serde_json::json!({}))));
-        }
-    }
-    definition
+    definition::with_empty_spec(L2Advertisement::crd())
 }
 
 #[cfg(test)]

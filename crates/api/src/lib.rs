@@ -4,6 +4,11 @@
 
 pub mod annotations;
 pub mod assigned;
+pub mod bfd_profile;
+pub mod bgp_advertisement;
+pub mod bgp_peer;
+pub mod community;
+mod definition;
 pub mod exposure;
 pub mod gateway_api;
 pub mod ip_address_pool;
@@ -14,6 +19,8 @@ pub mod names;
 pub mod protocol;
 #[cfg(test)]
 mod schema;
+pub mod selectors;
 pub mod speaker_status;
+pub mod status;
 
 pub use protocol::Protocol;

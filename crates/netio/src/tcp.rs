@@ -7,7 +7,8 @@
 //! **What a signature does.** With a key (TCP MD5, RFC 2385) the kernel signs every segment and drops each one that is not
 //! signed with the same key. It answers nothing and tells nobody: a wrong key, or one that only one side has, looks like
 //! a peer that is not there. So a connection attempt ends by the caller's time limit, and one that was established ends
-//! by BGP's hold timer. A key that is changed on a listener is for connections from then on; those that stand keep theirs.
+//! by BGP's hold timer. A key that is changed on a listener is for connections from then on; those that stand keep theirs, unless
+//! [`set_key`] changes it.
 
 mod listener;
 mod md5;
@@ -23,7 +24,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::option;
 pub use listener::Listener;
-pub use md5::KEY_LEN_MAX;
+pub use md5::{KEY_LEN_MAX, set_key};
 pub use ttl::{Ttl, set_ttl};
 
 /// Precedence 6, internetwork control: the octet of IPv4's type of service and of IPv6's traffic class.

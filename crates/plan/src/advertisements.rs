@@ -1,10 +1,8 @@
 //! What `L2Advertisement` objects say, and how several of them are merged.
 //!
-//! An advertisement **is about** an address if it names its pool or selects it by labels (or does neither), and if it
-//! selects one of the Services that hold it (or has no `serviceSelectors`; one that has some is about no Gateway). It
-//! **selects** a node if one of its `nodeSelectors` matches (or it has none).
+//! Which addresses one is about and which nodes it selects, module `matching` says.
 //!
-//! 1. Without any object, every address is announced by any node, on each interface that fits.
+//! 1. Without any object, of this kind or of BGPAdvertisement, every address is announced by any node, on each interface that fits.
 //! 2. Else an address is announced only if an advertisement is about it, and only by nodes that one of these selects.
 //! 3. `interfaces`: on one node, those of all advertisements about the address that select the node; any, if one of these
 //!    lists none.
@@ -25,9 +23,8 @@ use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_api::l2_advertisement::{ConflictDetection, L2Advertisement, L2AdvertisementSpec, Selectors};
 use kube::core::{Selector, SelectorExt as _};
 
+use crate::matching::{Labels, Matching};
 use crate::nodes::Nodes;
-
-type Labels = BTreeMap<String, String>;
 
 /// Every advertisement, and the labels of the pools that they select.
 #[derive(Debug, Default)]
@@ -36,6 +33,8 @@ pub(crate) struct Advertisements {
     objects: BTreeMap<Arc<str>, Option<Advertisement>>,
     /// Labels of the IPAddressPools, by name.
     pools: BTreeMap<Arc<str>, Labels>,
+    /// There is a BGPAdvertisement.
+    bgp_exists: bool,
     stale: bool,
 }
 
@@ -43,8 +42,8 @@ pub(crate) struct Advertisements {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Advertisement {
     pub(crate) name: Arc<str>,
-    pools: BTreeSet<String>,
-    selectors: Selectors,
+    matching: Matching,
+    preferred_nodes: Vec<(u32, Selector)>,
     /// Empty for any.
     interfaces: BTreeSet<Arc<str>>,
     pub(crate) revert: bool,
@@ -58,10 +57,16 @@ pub(crate) struct Advertisement {
 impl Advertisement {
     /// `None` if it cannot be read.
     fn of(name: Arc<str>, spec: &L2AdvertisementSpec) -> Option<Self> {
+        let Selectors { pools, nodes, services, preferred_nodes } = spec.selectors().ok()?;
         Some(Self {
             name,
-            pools: spec.ip_address_pools.iter().cloned().collect(),
-            selectors: spec.selectors().ok()?,
+            matching: Matching {
+                pools: spec.ip_address_pools.iter().cloned().collect(),
+                pool_selectors: pools,
+                service_selectors: services,
+                node_selectors: nodes,
+            },
+            preferred_nodes,
             interfaces: spec.interfaces.iter().map(|name| name.as_str().into()).collect(),
             revert: spec.revert,
             conflict_detection: spec.conflict_detection,
@@ -73,29 +78,12 @@ impl Advertisement {
 
     /// The preference of a node by its labels; `None` if it is not selected.
     fn preference(&self, labels: &Labels) -> Option<u32> {
-        let Selectors { nodes, preferred_nodes, .. } = &self.selectors;
-        if !nodes.is_empty() && !any(nodes, labels) {
+        if !self.matching.selects(labels) {
             return None;
         }
-        let matching = preferred_nodes.iter().filter(|(_, preferred)| preferred.matches(labels));
+        let matching = self.preferred_nodes.iter().filter(|(_, preferred)| preferred.matches(labels));
         Some(matching.map(|(weight, _)| weight).sum())
     }
-
-    fn is_about_pool(&self, pool: Option<&str>, labels: &Labels) -> bool {
-        let selectors = &self.selectors.pools;
-        let is_named = pool.is_some_and(|pool| self.pools.contains(pool));
-        let is_selected = pool.is_some() && any(selectors, labels);
-        is_named || is_selected || (self.pools.is_empty() && selectors.is_empty())
-    }
-
-    fn is_about_owner(&self, service: Option<&Labels>) -> bool {
-        let selectors = &self.selectors.services;
-        selectors.is_empty() || service.is_some_and(|labels| any(selectors, labels))
-    }
-}
-
-fn any(selectors: &[Selector], labels: &Labels) -> bool {
-    selectors.iter().any(|selector| selector.matches(labels))
 }
 
 impl Advertisements {
@@ -116,8 +104,21 @@ impl Advertisements {
         self.stale |= self.objects.remove(name).is_some();
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.objects.is_empty()
+    /// Whether there is no advertisement of any kind, so that every address is announced by any node.
+    pub(crate) fn is_default(&self) -> bool {
+        self.objects.is_empty() && !self.bgp_exists
+    }
+
+    /// Learns whether there is an advertisement of the other kind.
+    pub(crate) fn set_bgp_exists(&mut self, exists: bool) {
+        self.stale |= self.bgp_exists != exists;
+        self.bgp_exists = exists;
+    }
+
+    /// The labels of a pool. An address whose pool is not known is in none.
+    pub(crate) fn pool_labels(&self, pool: Option<&str>) -> &Labels {
+        static NONE: Labels = Labels::new();
+        pool.and_then(|pool| self.pools.get(pool)).unwrap_or(&NONE)
     }
 
     pub(crate) fn names(&self) -> BTreeSet<Arc<str>> {
@@ -157,17 +158,14 @@ impl Advertisements {
     }
 
     /// Those about an address from `pool` that one owner holds: a Gateway, or a Service with these labels. `None` if there
-    /// is no object at all. An address whose pool is not known is in none.
+    /// is no advertisement of any kind.
     pub(crate) fn about(&self, pool: Option<&str>, service: Option<&Labels>) -> Option<About> {
-        if self.objects.is_empty() {
+        if self.is_default() {
             return None;
         }
-        let no_labels = Labels::new();
-        let labels = pool.and_then(|pool| self.pools.get(pool)).unwrap_or(&no_labels);
-        let about = self.objects.iter().filter(|(_, advertisement)| {
-            let of_owner = |it: &Advertisement| it.is_about_pool(pool, labels) && it.is_about_owner(service);
-            advertisement.as_ref().is_some_and(of_owner)
-        });
+        let labels = self.pool_labels(pool);
+        let is_about = |it: &Advertisement| it.matching.is_about(pool, labels, service);
+        let about = self.objects.iter().filter(|(_, it)| it.as_ref().is_some_and(is_about));
         Some(about.map(|(name, _)| Arc::clone(name)).collect())
     }
 
@@ -232,13 +230,16 @@ impl<'a> Reach<'a> {
 
     /// What is to be done without endpoints, if one says so.
     pub(crate) fn without_endpoints(&self) -> Option<WithoutEndpoints> {
-        self.each().filter_map(|it| it.without_endpoints).reduce(|a, b| {
-            if [a, b].contains(&WithoutEndpoints::Withdraw) { WithoutEndpoints::Withdraw } else { a }
-        })
+        self.each().filter_map(|it| it.without_endpoints).reduce(stricter_without)
     }
 }
 
 /// The one of two that restricts more.
 pub(crate) fn stricter_from(a: AnnounceFrom, b: AnnounceFrom) -> AnnounceFrom {
     if [a, b].contains(&AnnounceFrom::LocalEndpoints) { AnnounceFrom::LocalEndpoints } else { a }
+}
+
+/// The one of two that restricts more.
+pub(crate) fn stricter_without(a: WithoutEndpoints, b: WithoutEndpoints) -> WithoutEndpoints {
+    if [a, b].contains(&WithoutEndpoints::Withdraw) { WithoutEndpoints::Withdraw } else { a }
 }

@@ -96,7 +96,7 @@ impl GroupExplanation {
         Self {
             owners,
             sharing_key,
-            advertisements: (!advertisements.is_empty()).then(|| placement.advertisements()),
+            advertisements: (!advertisements.is_default()).then(|| placement.advertisements()),
             ports: ports.collect(),
             nodes: nodes.collect(),
         }

@@ -10,6 +10,7 @@ use keryx_api::exposure::{AnnounceFrom, AnnouncePolicy, Exposure, ServedBy, With
 use keryx_api::ledger::OwnerKind;
 
 use crate::advertisements::{About, stricter_from};
+use crate::bgp::decision::BgpVip;
 use crate::endpoints::Endpoints;
 use crate::service::{LabelText, ServiceFacts};
 use crate::{Family, GroupKey, Index, ObjectName, Owner, OwnerKey, Reason, StatusPart, TrafficPolicy};
@@ -48,6 +49,8 @@ pub(crate) struct Vip {
     pub(crate) interfaces: Limit,
     /// The advertisements about it for one of its owners; `None` if there are no advertisements at all.
     pub(crate) about: Option<About>,
+    /// What BGPAdvertisements say of it.
+    pub(crate) bgp: BgpVip,
 }
 
 /// Interfaces to which something is limited.
@@ -167,7 +170,7 @@ impl Index {
 
     /// Adds an owner to its group, after all those with a better right.
     fn join(&self, group: &mut Group, key: &OwnerKey, member: Member<'_>) {
-        let labels = member.labels.filter(|_| !self.advertisements.is_empty()).map(LabelText::read);
+        let labels = member.labels.filter(|_| !self.advertisements.is_default()).map(LabelText::read);
         let mut said_from = None;
         let mut kept = BTreeSet::new();
         for (place, &address) in member.claimed.iter().enumerate() {
@@ -181,6 +184,11 @@ impl Index {
             said_from = said_from.into_iter().chain(said.announce_from()).reduce(stricter_from);
             let without_endpoints = said.without_endpoints().unwrap_or(member.announce.without_endpoints);
             group.keep(address, &member, without_endpoints, about);
+            let pool = member.pools.of(place);
+            let by_bgp = self.bgp.about(pool, self.advertisements.pool_labels(pool), labels.as_ref());
+            let AnnouncePolicy { announce_from, without_endpoints } = member.announce;
+            let vip = group.vips.entry(address).or_default();
+            vip.bgp.join(&self.bgp, by_bgp, announce_from, without_endpoints);
         }
         if said_from.unwrap_or(member.announce.announce_from) == AnnounceFrom::AnyNode {
             group.announce_from = AnnounceFrom::AnyNode;

@@ -11,6 +11,7 @@ use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_api::l2_advertisement::L2Advertisement;
 
 use crate::advertisements::Advertisements;
+use crate::bgp::objects::Objects;
 use crate::claims::{Claimant, Claims};
 use crate::endpoints::SliceFacts;
 use crate::nodes::Nodes;
@@ -34,6 +35,7 @@ pub struct Index {
     texts: Texts,
     pub(crate) nodes: Nodes,
     pub(crate) advertisements: Advertisements,
+    pub(crate) bgp: Objects,
     pub(crate) claims: Claims,
     /// Owners whose groups are to be computed anew.
     pub(crate) dirty: BTreeSet<OwnerKey>,

@@ -25,6 +25,7 @@ mod explain;
 mod group;
 mod identity;
 mod index;
+mod matching;
 mod nodes;
 mod placement;
 mod plan;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::{Node, NodeCondition, Pod};
 use keryx_api::names::LABEL_EXCLUDE_NODE;
 
+use crate::matching::Labels;
 use crate::{NodeName, ObjectName, Reason, rendezvous};
 
 /// Node annotation, with any value, that asks for all VIPs to be moved away.
@@ -54,7 +55,12 @@ struct NodeFacts {
     obstacle: Option<Reason>,
     addresses: BTreeSet<IpAddr>,
     labels: BTreeMap<String, String>,
+    /// The short ones. BGPPeers may name one that holds an AS number or an address.
+    annotations: BTreeMap<String, String>,
 }
+
+/// Longest annotation that is kept, in octets.
+const ANNOTATION_MAX: usize = 64;
 
 impl NodeFacts {
     fn of(node: &Node) -> Self {
@@ -66,7 +72,14 @@ impl NodeFacts {
             why_draining(node).or_else(|| without_network.then_some(Reason::NodeNetworkUnavailable));
         let addresses = status.and_then(|s| s.addresses.as_deref()).unwrap_or_default();
         let addresses = addresses.iter().filter_map(|entry| entry.address.parse().ok()).collect();
-        Self { obstacle, addresses, labels: node.metadata.labels.clone().unwrap_or_default() }
+        let annotations = node.metadata.annotations.iter().flatten();
+        let short = annotations.filter(|(_, value)| value.len() <= ANNOTATION_MAX);
+        Self {
+            obstacle,
+            addresses,
+            labels: node.metadata.labels.clone().unwrap_or_default(),
+            annotations: short.map(|(key, value)| (key.clone(), value.clone())).collect(),
+        }
     }
 }
 
@@ -182,6 +195,11 @@ impl Nodes {
     /// The labels of every Node, in the order of [`Nodes::standings`].
     pub(crate) fn labels(&self) -> impl Iterator<Item = &BTreeMap<String, String>> {
         self.facts.values().map(|facts| &facts.labels)
+    }
+
+    /// Labels and short annotations of a Node.
+    pub(crate) fn values(&self, name: &NodeName) -> Option<(&Labels, &Labels)> {
+        self.facts.get(name).map(|facts| (&facts.labels, &facts.annotations))
     }
 
     /// Place of a Node in [`Nodes::standings`].

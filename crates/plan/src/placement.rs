@@ -73,7 +73,7 @@ impl<'a> Placement<'a> {
             covered_by_all,
             local,
             reaches: reaches.collect(),
-            reach: advertisements.merged((!advertisements.is_empty()).then_some(&about_group)),
+            reach: advertisements.merged((!advertisements.is_default()).then_some(&about_group)),
             is_uniform: abouts().all(|about| about.is_none_or(|about| *about == about_group)),
             holder: None,
         };
@@ -243,7 +243,8 @@ impl<'a> Placement<'a> {
 }
 
 impl GroupPort {
-    fn is_covered_by(&self, node: &NodeName) -> bool {
+    /// Whether traffic for the port that comes to a node is served.
+    pub(crate) fn is_covered_by(&self, node: &NodeName) -> bool {
         match self.policy {
             TrafficPolicy::Cluster => self.endpoints.exist(),
             TrafficPolicy::Local => self.endpoints.nodes.contains(node),

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use keryx_api::Protocol;
 use keryx_api::l2_advertisement::ConflictDetection;
 use serde::{Deserialize, Serialize};
 
+use crate::bgp::{BgpDecision, BgpPlan};
 use crate::{GroupKey, NodeName, Owner, OwnerKey, Reason};
 
 /// What one speaker should do now. Can be written down and read again, without what is refused.
@@ -23,6 +25,9 @@ pub struct Plan {
     pub groups: BTreeMap<GroupKey, Arc<GroupPlan>>,
     /// What the guard must know about the same addresses.
     pub guard: GuardInput,
+    /// What this node says by BGP.
+    #[serde(default)]
+    pub bgp: BgpPlan,
     /// Addresses that somebody has in a status or exposure and that are not announced for that owner by any node.
     #[serde(skip)]
     pub refused: BTreeMap<(OwnerKey, IpAddr), Refusal>,
@@ -71,6 +76,9 @@ pub struct VipPlan {
     pub interfaces: Option<Arc<BTreeSet<Arc<str>>>>,
     /// How thoroughly it is checked before its first use.
     pub conflict_detection: ConflictDetection,
+    /// What this node says of it by BGP.
+    #[serde(default)]
+    pub bgp: BgpDecision,
 }
 
 /// Candidates of one group that a plan names. Should all of them fail at once, the next plan names others.
@@ -136,6 +144,10 @@ pub struct Changes {
     pub guard: BTreeSet<IpAddr>,
     /// Keys of [`Plan::refused`].
     pub refused: BTreeSet<(OwnerKey, IpAddr)>,
+    /// Keys of [`BgpPlan::routes`].
+    pub bgp_routes: BTreeSet<IpNet>,
+    /// Whether [`BgpPlan::peers`] or [`BgpPlan::unusable`] changed.
+    pub bgp_sessions: bool,
     /// Number of groups that were computed anew, the measure of an update's cost.
     pub groups_computed: usize,
 }
@@ -143,6 +155,8 @@ pub struct Changes {
 impl Changes {
     /// True if the plan is what it was.
     pub fn is_empty(&self) -> bool {
-        self.vips.is_empty() && self.groups.is_empty() && self.guard.is_empty() && self.refused.is_empty()
+        let Self { vips, groups, guard, refused, bgp_routes, bgp_sessions, groups_computed: _ } = self;
+        let empty = vips.is_empty() && groups.is_empty() && guard.is_empty() && refused.is_empty();
+        empty && bgp_routes.is_empty() && !bgp_sessions
     }
 }

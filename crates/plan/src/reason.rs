@@ -61,10 +61,10 @@ pub enum Reason {
         /// The group's announcer.
         node: NodeName,
     },
-    /// There are L2Advertisements, and none is about this address.
+    /// There are advertisements, and no L2Advertisement is about this address.
     #[error(
-        "there are L2Advertisements, but none is about this address; name its pool in one, or, if one should be, \
-         see its conditions"
+        "no L2Advertisement is about this address; without any advertisement all addresses are announced, with one, of this \
+         kind or for BGP, only those that one is about; name its pool in one, or, if one should be, see its conditions"
     )]
     NoAdvertisement,
     /// The group's announcer is not selected for this VIP, though for another.
@@ -75,6 +75,29 @@ pub enum Reason {
     HolderNotSelected {
         /// The group's announcer.
         node: NodeName,
+    },
+    /// No BGPAdvertisement is about this address.
+    #[error("no BGPAdvertisement is about this address; name its pool in one, or, if one should be, see its conditions")]
+    NoBgpAdvertisement,
+    /// No BGPAdvertisement about this address selects this node.
+    #[error("no BGPAdvertisement about this address selects this node; see their nodeSelectors")]
+    NotInBgpAdvertisement,
+    /// The BGPAdvertisements about this address are for none of the peers of this node.
+    #[error(
+        "this node has no BGPPeer that the BGPAdvertisements about this address are for; see the nodeSelectors of the \
+         BGPPeers, and the peers of the advertisements"
+    )]
+    NoBgpPeer,
+    /// This node could serve some of the ports, and other nodes serve more.
+    #[error(
+        "this node can serve {covered} of {of} ports, and by BGP only nodes that serve all advertise; run Pods of every \
+         port on this node"
+    )]
+    ServesFewerPorts {
+        /// Ports that it can serve.
+        covered: usize,
+        /// Ports with endpoints.
+        of: usize,
     },
     /// No advertisement about the group's VIPs selects this node.
     #[error("no L2Advertisement about this address selects this node; see their nodeSelectors")]
@@ -132,6 +155,14 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// True for what says that a node is about to hand over, and so may go on until others have taken over.
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(
+            self,
+            Self::NodeExcluded | Self::NodeDraining | Self::NodeTainted { .. } | Self::NodeShuttingDown
+        )
+    }
+
     /// Stable CamelCase name of the cause, without its details.
     pub fn code(&self) -> &'static str {
         match self {
@@ -144,6 +175,10 @@ impl Reason {
             Self::HolderLacksEndpoint { .. } => "HolderLacksEndpoint",
             Self::NoAdvertisement => "NoAdvertisement",
             Self::HolderNotSelected { .. } => "HolderNotSelected",
+            Self::NoBgpAdvertisement => "NoBgpAdvertisement",
+            Self::NotInBgpAdvertisement => "NotInBgpAdvertisement",
+            Self::NoBgpPeer => "NoBgpPeer",
+            Self::ServesFewerPorts { .. } => "ServesFewerPorts",
             Self::NodeNotSelected => "NodeNotSelected",
             Self::NoLocalEndpoint => "NoLocalEndpoint",
             Self::CoversFewerPorts { .. } => "CoversFewerPorts",

@@ -4,7 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::bgp::BgpDecision;
+use crate::bgp::decision::{self, Advertiser};
+use crate::bgp::objects::Objects;
+use crate::bgp::peers::Sessions;
+use crate::bgp::routes::Routes;
 use crate::group::Group;
+use crate::nodes::Nodes;
 use crate::placement::Placement;
 use crate::{
     Changes, Decision, GroupExplanation, GroupKey, Index, NodeName, OwnerKey, Plan, Refusal, VipPlan,
@@ -19,6 +25,8 @@ pub(crate) struct Planned {
     groups: BTreeMap<GroupKey, Entries>,
     /// The group of each owner that another leads; a leader's group has its own key.
     led_by: BTreeMap<OwnerKey, GroupKey>,
+    /// What the addresses come to by BGP.
+    routes: Routes,
 }
 
 /// Where a group stands in the plan.
@@ -37,9 +45,13 @@ impl Index {
     pub fn update(&mut self, me: &NodeName) -> Changes {
         let nodes_stale = self.nodes.is_stale();
         let nodes_changed = self.nodes.refresh();
+        let is_new = self.planned.me.as_ref() != Some(me);
+        self.advertisements.set_bgp_exists(self.bgp.are_advertised());
         let advertised_anew = self.advertisements.refresh(&self.nodes, nodes_stale);
+        let bgp = self.bgp.refresh(&self.nodes, me, nodes_stale || is_new);
+        let bgp_changed = bgp.advertisements || bgp.sessions;
         let mut dirty = std::mem::take(&mut self.dirty);
-        if nodes_changed || advertised_anew || self.planned.me.as_ref() != Some(me) {
+        if nodes_changed || advertised_anew || bgp_changed || is_new {
             self.planned.me = Some(me.clone());
             dirty.extend(self.services.keys().cloned().map(OwnerKey::Service));
             dirty.extend(self.exposures.keys().cloned().map(OwnerKey::Exposure));
@@ -62,13 +74,26 @@ impl Index {
             groups_computed += 1;
             let placement = Placement::new(&group, &self.nodes, &self.advertisements);
             enter(&group, &placement, me, &mut after);
+            let advertiser = Advertiser { node: me, sessions: self.bgp.sessions() };
+            enter_bgp(&group, &self.nodes, &self.bgp, advertiser, &mut after);
             self.planned.remember(&group);
             after
                 .guard
                 .vips
                 .extend(group.vips.into_iter().map(|(address, vip)| (address, Arc::new(vip.claimed_ports))));
         }
+        before.vips.values().for_each(|vip| self.planned.routes.remove(&vip.bgp));
+        after.vips.values().for_each(|vip| self.planned.routes.add(&vip.bgp));
+        if bgp_changed {
+            self.planned.routes.touch_all();
+        }
+        if bgp.sessions {
+            let Sessions { peers, unusable } = self.bgp.sessions();
+            (self.planned.plan.bgp.peers, self.planned.plan.bgp.unusable) = (peers.clone(), unusable.clone());
+        }
         let changes = Changes {
+            bgp_routes: self.planned.routes.settle(&self.bgp, &mut self.planned.plan.bgp.routes),
+            bgp_sessions: bgp.sessions,
             vips: differing_keys(&before.vips, &after.vips),
             groups: differing_keys(&before.groups, &after.groups),
             guard: differing_keys(&before.guard.vips, &after.guard.vips),
@@ -149,6 +174,7 @@ fn enter(group: &Group, placement: &Placement<'_>, me: &NodeName, plan: &mut Pla
             announcer,
             interfaces: vip.interfaces.within(placement.interfaces(me, address)).map(Arc::new),
             conflict_detection: placement.conflict_detection(address),
+            bgp: BgpDecision::default(),
         };
         plan.vips.insert(address, Arc::new(vip_plan));
     }
@@ -156,6 +182,18 @@ fn enter(group: &Group, placement: &Placement<'_>, me: &NodeName, plan: &mut Pla
     for refused in &group.refused {
         let refusal = Refusal { owner: refused.owner.clone(), reason: refused.reason.clone() };
         plan.refused.insert((refused.member.clone(), refused.address), refusal);
+    }
+}
+
+/// Writes what is said of a group's addresses by BGP into a plan that has them already.
+fn enter_bgp(group: &Group, nodes: &Nodes, objects: &Objects, advertiser: Advertiser<'_>, plan: &mut Plan) {
+    if !objects.are_advertised() {
+        return;
+    }
+    for &address in group.vips.keys() {
+        if let Some(vip) = plan.vips.get_mut(&address) {
+            Arc::make_mut(vip).bgp = decision::decide(group, address, nodes, objects, advertiser);
+        }
     }
 }
 

@@ -2,8 +2,16 @@
 
 use std::time::Instant;
 
-/// Monotonic time, for the announcement schedule. Nothing in the speaker reads the wall clock.
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// Monotonic time, for every timer.
 #[expect(clippy::disallowed_methods, reason = "this module is the speaker's one clock")]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// Wall time, for what people read. It decides nothing.
+#[expect(clippy::disallowed_methods, reason = "this module is the speaker's one clock")]
+pub(crate) fn wall() -> Time {
+    Time(k8s_openapi::jiff::Timestamp::now())
 }

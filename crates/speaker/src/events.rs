@@ -1,20 +1,26 @@
-//! Events on Services and Gateways: who announces their addresses now, and which other station uses one.
+//! Events: on Services and Gateways, who announces their addresses now, and which other station uses one; on BGPPeers, which
+//! session stands and which has ended.
 //!
 //! They are for people: after a node has failed with thousands of VIPs, a few say what happened, and the API server is not
 //! flooded. Metrics count all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use keryx_api::bgp_peer::BGPPeer;
 use keryx_api::gateway_api;
 use keryx_api::ledger::OwnerKind;
 use keryx_daemon::events::Publisher;
+use keryx_daemon::watch::Change;
 use keryx_membership::takeover::Cause;
 use keryx_plan::{Index, NodeName, Owner};
 use kube::runtime::events::{Event, EventType};
+use kube::{Resource as _, ResourceExt as _};
 
+use crate::drivers::bgp::{Standing, Standings, State};
 use crate::drivers::layer2::{Conflict, Report};
 
 /// Events that may follow each other at once.
@@ -27,12 +33,56 @@ pub(crate) struct Events {
     me: NodeName,
     publisher: Publisher,
     allowance: Allowance,
+    /// Every BGPPeer, to write on.
+    peers: BTreeMap<Arc<str>, ObjectReference>,
+    /// Sessions that stand, as was told last.
+    established: BTreeSet<Arc<str>>,
 }
 
 impl Events {
     /// Events in the name of the node `me`.
     pub(crate) fn new(me: NodeName, publisher: Publisher, now: Instant) -> Self {
-        Self { me, publisher, allowance: Allowance { left: BURST, filled_at: now } }
+        Self {
+            me,
+            publisher,
+            allowance: Allowance { left: BURST, filled_at: now },
+            peers: BTreeMap::new(),
+            established: BTreeSet::new(),
+        }
+    }
+
+    /// Learns which BGPPeers there are.
+    pub(crate) fn note_peers(&mut self, change: &Change<BGPPeer>) {
+        let entry = |peer: &BGPPeer| (Arc::from(peer.name_any()), peer.object_ref(&()));
+        match change {
+            Change::Apply(peer) => self.peers.extend([entry(peer)]),
+            Change::Delete(peer) => drop(self.peers.remove(&*peer.name_any())),
+            Change::Reset(all) => self.peers = all.iter().map(|peer| entry(peer)).collect(),
+        }
+    }
+
+    /// Tells of sessions that have come to stand since the last time, or no longer do. A session whose BGPPeer is gone was ended on
+    /// purpose.
+    pub(crate) fn tell_sessions(&mut self, standings: &Standings, now: Instant) {
+        let stands = |name: &Arc<str>| {
+            standings.get(name).is_some_and(|standing| standing.agreed().is_some())
+        };
+        let names: BTreeSet<Arc<str>> = standings.keys().chain(&self.established).cloned().collect();
+        for name in names {
+            let (is_up, was_up) = (stands(&name), self.established.contains(&name));
+            if is_up == was_up {
+                continue;
+            }
+            if is_up {
+                self.established.insert(Arc::clone(&name));
+            } else {
+                self.established.remove(&name);
+            }
+            let Some(about) = self.peers.get(&name).cloned() else { continue };
+            if self.allowance.take(now) {
+                self.publisher.publish(about, session_event(&self.me, standings.get(&name)));
+            }
+        }
     }
 
     /// Tells all owners of the addresses in a report.
@@ -62,6 +112,29 @@ fn event(me: &NodeName, report: &Report) -> Event {
     };
     let (reason, action) = (reason.to_owned(), "Announce".to_owned());
     Event { type_, reason, note: Some(note), action, secondary: None }
+}
+
+/// What became of the session of node `me` with a peer; `None` if it is none any more.
+fn session_event(me: &NodeName, standing: Option<&Standing>) -> Event {
+    let (type_, reason, note) = match standing {
+        Some(Standing { state: State::Established(agreed), .. }) => {
+            let families: Vec<String> = agreed.families.iter().map(ToString::to_string).collect();
+            let note =
+                format!("Node {me} has a session with AS {}, for {}", agreed.remote_as, families.join(" and "));
+            (EventType::Normal, "SessionEstablished", note)
+        }
+        Some(Standing { last_error: Some(why), .. }) => {
+            (EventType::Warning, "SessionLost", format!("Node {me} has no session any more: {why}"))
+        }
+        Some(_) | None => (EventType::Normal, "SessionEnded", format!("Node {me} has ended its session")),
+    };
+    Event {
+        type_,
+        reason: reason.to_owned(),
+        note: Some(note),
+        action: "Advertise".to_owned(),
+        secondary: None,
+    }
 }
 
 fn announced(

@@ -2,27 +2,33 @@
 //! too, so that the drivers can be driven without a cluster.
 //!
 //! ```text
-//! watches ─▶ index (plan crate) ─▶ watch<Orders> ─┬─▶ gate ─▶ layer 2 driver   (own thread and runtime)
-//!                                                 │    ▲ what is guarded
+//! watches ─▶ index (plan crate) ─▶ watch<Orders> ─┬─▶ gate ─┬▶ layer 2 driver   (own thread and runtime)
+//!                                                 │    ▲    └▶ BGP driver       (own thread and runtime)
+//!                                                 │    │          ▲ BFD driver  (own thread and runtime)
+//!                                                 │    │ what is guarded
 //!                                                 └─▶ guard driver
 //! ```
 //!
-//! Kubernetes, metrics and the guard share one runtime; layer 2 has a thread of its own, so that a large list or a
-//! slow scrape never delays an ARP answer.
+//! Kubernetes, metrics and the guard share one runtime; the protocols have threads of their own, so that a large list or a
+//! slow scrape never delays an ARP answer, a KEEPALIVE or the answer to a dead path.
 
 mod args;
 mod clock;
+mod core;
 pub mod drivers;
 mod events;
 mod files;
 mod live;
 mod metrics;
 mod orders;
+mod passwords;
+mod random;
 mod runtime;
 mod snapshot;
 mod status;
+mod watches;
 
 pub use args::Args;
-pub use metrics::{Metrics, ReasonLabels};
+pub use metrics::Metrics;
 pub use orders::Orders;
 pub use runtime::run;

@@ -21,6 +21,13 @@ pub struct CauseLabels {
     pub cause: &'static str,
 }
 
+/// Which BGP peer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PeerLabels {
+    /// Name of the BGPPeer.
+    pub peer: String,
+}
+
 /// All metrics of the speaker.
 #[derive(Clone, Default)]
 pub struct Metrics {
@@ -46,10 +53,54 @@ pub struct Metrics {
     pub conflicts: Counter,
     /// Times that this process was stopped or starved for so long that it asked anew who holds what.
     pub stalls: Counter,
+    /// What became of BGP.
+    pub bgp: Bgp,
     /// Failures to send a frame or open a socket.
     pub packet_errors: Counter,
     /// Failures to write the guard's rules.
     pub guard_errors: Counter,
+}
+
+/// BGP sessions, by peer.
+#[derive(Clone, Default)]
+pub struct Bgp {
+    /// 1 while the session stands.
+    pub session_up: Family<PeerLabels, Gauge>,
+    /// Prefixes that the peer is to know.
+    pub prefixes: Family<PeerLabels, Gauge>,
+    /// Sessions that stood and ended.
+    pub sessions_lost: Family<PeerLabels, Counter>,
+    /// UPDATEs sent.
+    pub updates_sent: Family<PeerLabels, Counter>,
+    /// UPDATEs received; their routes are dropped.
+    pub updates_received: Family<PeerLabels, Counter>,
+}
+
+impl Bgp {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("bgp_session_up", "1 while the BGP session stands", self.session_up.clone());
+        registry.register("bgp_prefixes", "Prefixes that the BGP peer is to know", self.prefixes.clone());
+        registry.register(
+            "bgp_sessions_lost",
+            "BGP sessions that stood and ended",
+            self.sessions_lost.clone(),
+        );
+        registry.register("bgp_updates_sent", "BGP UPDATEs sent", self.updates_sent.clone());
+        registry.register(
+            "bgp_updates_received",
+            "BGP UPDATEs received, whose routes are dropped",
+            self.updates_received.clone(),
+        );
+    }
+
+    /// Takes a peer out that is none any more.
+    pub(crate) fn forget(&self, peer: &PeerLabels) {
+        self.session_up.remove(peer);
+        self.prefixes.remove(peer);
+        self.sessions_lost.remove(peer);
+        self.updates_sent.remove(peer);
+        self.updates_received.remove(peer);
+    }
 }
 
 /// Frames of one protocol.
@@ -130,6 +181,7 @@ impl Metrics {
             "Times that this process did not run for so long that it asked anew who holds what",
             metrics.stalls.clone(),
         );
+        metrics.bgp.register(&mut registry);
         registry.register(
             "packet_errors",
             "Failures to send or receive frames",

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use keryx_api::speaker_status::{AddressConflict, CONFLICTS_MAX, SpeakerStatus, SpeakerStatusStatus};
+use keryx_api::speaker_status::{
+    AddressConflict, BgpSession, CONFLICTS_MAX, SESSIONS_MAX, SpeakerStatus, SpeakerStatusStatus,
+};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource as _};
 use serde_json::{Value, json};
@@ -10,6 +12,7 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::args::Args;
+use crate::drivers::bgp::{Standing, Standings};
 use crate::drivers::layer2::{Conflict, Summary};
 
 /// From one write to the next: after a large failure the numbers change many times in a second.
@@ -35,11 +38,19 @@ impl Identity {
     }
 }
 
-/// Keeps the status of this node as `summary` says, until its sender is gone.
-pub(crate) async fn keep(mut summary: watch::Receiver<Summary>, api: Api<SpeakerStatus>, identity: Identity) {
+/// What the status shows.
+pub(crate) struct Shown {
+    /// Layer 2.
+    pub(crate) summary: watch::Receiver<Summary>,
+    /// BGP.
+    pub(crate) standings: watch::Receiver<Standings>,
+}
+
+/// Keeps the status of this node as the drivers say, until one of them is gone.
+pub(crate) async fn keep(mut shown: Shown, api: Api<SpeakerStatus>, identity: Identity) {
     let mut written = None;
     loop {
-        let wanted = status(&summary.borrow_and_update());
+        let wanted = status(&shown.summary.borrow_and_update(), &shown.standings.borrow_and_update());
         if written.as_ref() != Some(&wanted) {
             let is_first = written.is_none();
             let pause = match write(&api, &identity, &wanted, is_first).await {
@@ -58,7 +69,13 @@ pub(crate) async fn keep(mut summary: watch::Receiver<Summary>, api: Api<Speaker
                 }
             };
             tokio::time::sleep(pause).await;
-        } else if summary.changed().await.is_err() {
+            continue;
+        }
+        let changed = tokio::select! {
+            changed = shown.summary.changed() => changed,
+            changed = shown.standings.changed() => changed,
+        };
+        if changed.is_err() {
             return;
         }
     }
@@ -97,7 +114,7 @@ fn object(node: &str, mut part: Value) -> Value {
     part
 }
 
-fn status(summary: &Summary) -> SpeakerStatusStatus {
+fn status(summary: &Summary, standings: &Standings) -> SpeakerStatusStatus {
     let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
     let conflict = |conflict: &Conflict| AddressConflict {
         address: conflict.vip,
@@ -110,6 +127,25 @@ fn status(summary: &Summary) -> SpeakerStatusStatus {
         members: count(summary.members),
         conflicting: count(summary.conflicts.len()),
         conflicts: summary.conflicts.iter().take(CONFLICTS_MAX).map(conflict).collect(),
+        established: count(standings.values().filter(|standing| standing.agreed().is_some()).count()),
+        sessions: standings.iter().take(SESSIONS_MAX).map(|(peer, standing)| session(peer, standing)).collect(),
+    }
+}
+
+fn session(peer: &str, standing: &Standing) -> BgpSession {
+    let agreed = standing.agreed();
+    BgpSession {
+        peer: peer.to_owned(),
+        address: standing.address,
+        state: standing.state.name().to_owned(),
+        since: standing.since.clone(),
+        last_error: standing.last_error.clone(),
+        remote_asn: agreed.map(|agreed| agreed.remote_as.get()),
+        router_id: agreed.map(|agreed| agreed.router_id.get()),
+        families: agreed.iter().flat_map(|agreed| &agreed.families).map(ToString::to_string).collect(),
+        capabilities: agreed.iter().flat_map(|agreed| &agreed.capabilities).map(|&name| name.to_owned()).collect(),
+        prefixes_sent: agreed.map_or(0, |_| u32::try_from(standing.prefixes).unwrap_or(u32::MAX)),
+        bfd: standing.bfd_up.map(|up| if up { "Up" } else { "Down" }.to_owned()),
     }
 }
 
@@ -128,7 +164,7 @@ mod tests {
             announced: last == 0,
         };
         let summary = Summary { announced: 3, members: 2, conflicts: (0..100).map(conflict).collect() };
-        let status = status(&summary);
+        let status = status(&summary, &Standings::default());
         assert_eq!((status.announced, status.members, status.conflicting), (3, 2, 100));
         assert_eq!(status.conflicts.len(), CONFLICTS_MAX);
         let first = AddressConflict {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use keryx_api::l2_advertisement::{
-    CONDITION_READY, CONDITION_RESOLVED_REFS, L2Advertisement, L2AdvertisementStatus,
+    CONDITION_READY, CONDITION_RESOLVED_REFS, L2Advertisement, ConditionsStatus,
 };
 use keryx_gateway::conditions::{self, Wanted};
 use serde_json::json;
@@ -25,7 +25,7 @@ impl Core {
             return Vec::new();
         }
         let resource_version = object.metadata.resource_version.clone().unwrap_or_default();
-        vec![Step::L2AdvertisementStatus(StatusPatch {
+        vec![Step::ConditionsStatus(StatusPatch {
             key: key.clone(),
             resource_version,
             status: json!(wanted),
@@ -34,11 +34,11 @@ impl Core {
 }
 
 /// What the status of an advertisement should say; `pools` are the names of all pools.
-fn status(object: &L2Advertisement, pools: &BTreeSet<&str>, now: &Time) -> L2AdvertisementStatus {
+fn status(object: &L2Advertisement, pools: &BTreeSet<&str>, now: &Time) -> ConditionsStatus {
     let stored = object.status.as_ref().map(|status| &*status.conditions).unwrap_or_default();
     let generation = object.metadata.generation.unwrap_or_default();
     let wanted = [ready(object), resolved_refs(object, pools)];
-    L2AdvertisementStatus {
+    ConditionsStatus {
         observed_generation: object.metadata.generation,
         conditions: conditions::merge(stored, &wanted, &[], generation, now),
     }

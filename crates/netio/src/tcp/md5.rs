@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
 use ipnet::IpNet;
+use tokio::net::TcpStream;
 
 use crate::option;
 
@@ -22,6 +23,15 @@ const LEN: usize = KEY + KEY_LEN_MAX;
 
 /// `TCP_MD5SIG_FLAG_PREFIX`: the key is for all addresses of a prefix.
 const FLAG_PREFIX: u8 = 1;
+
+/// Changes the key of a connection that stands and is signed: what leaves from now on is signed with it, and what comes must be. The
+/// connection lives on if the peer changes its key before either side gives up.
+///
+/// # Errors
+/// As [`Listener::set_key`](super::Listener::set_key), and the peer's address cannot be told since the connection is gone.
+pub fn set_key(stream: &TcpStream, key: &[u8]) -> io::Result<()> {
+    set(stream, IpNet::from(stream.peer_addr()?.ip()), key)
+}
 
 /// Signs what goes to the addresses of `remote`, and demands it of what comes from them; in place of an earlier key.
 pub(super) fn set(socket: &impl AsRawFd, remote: IpNet, key: &[u8]) -> io::Result<()> {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::Reason;
+
 /// What this node should say by BGP. Entries are shared between one plan and the next, as those of [`Plan`](crate::Plan) are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BgpPlan {
@@ -61,6 +63,8 @@ pub struct PeerPlan {
     pub graceful_restart: Option<GracefulRestart>,
     /// BFD watches the path, if `Some`.
     pub bfd: Option<BfdPlan>,
+    /// The session is shut down by its operator, with these words for the peer's (RFC 9003); may be empty.
+    pub admin_down: Option<Arc<str>>,
 }
 
 /// Where a peer is.
@@ -140,4 +144,25 @@ pub struct RouteAttributes {
     pub extended_communities: BTreeSet<[u8; 8]>,
     /// Large communities (RFC 8092).
     pub large_communities: BTreeSet<[u32; 3]>,
+}
+
+/// What this node does with one address by BGP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BgpDecision {
+    /// Advertise it.
+    Advertise {
+        /// The prefixes, each with the name of the BGPAdvertisement that asks for it. Never empty.
+        because: Arc<[(IpNet, Arc<str>)]>,
+        /// The node is about to hand over.
+        leaving: bool,
+    },
+    /// Say nothing.
+    Skip(Reason),
+}
+
+impl Default for BgpDecision {
+    /// Without a BGPAdvertisement.
+    fn default() -> Self {
+        Self::Skip(Reason::NoBgpAdvertisement)
+    }
 }

@@ -24,6 +24,7 @@ use tracing::{debug, warn};
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
+use crate::random;
 
 mod actions;
 mod carrying;
@@ -170,15 +171,6 @@ async fn run(
     }
 }
 
-/// 64 bits from the system's random source.
-fn random() -> anyhow::Result<u64> {
-    let mut octets = [0; 8];
-    getrandom::fill(&mut octets)
-        .map_err(std::io::Error::other)
-        .context("the system gives no random numbers")?;
-    Ok(u64::from_ne_bytes(octets))
-}
-
 /// Sleeps until `at`, or for ever.
 async fn due(at: Option<Instant>) {
     match at {
@@ -220,7 +212,7 @@ impl Driver {
             gossip.keys(),
             &held,
             metrics.clone(),
-            Seeds { announcer: random()?, members: random()? },
+            Seeds { announcer: random::seed()?, members: random::seed()? },
             now,
         );
         Ok(Self {
