@@ -109,6 +109,7 @@ pub(crate) fn announcing(vips: &[IpAddr]) -> Orders {
             while_holding: Decision::Announce,
             interfaces: None,
             conflict_detection: Default::default(),
+            bgp: Default::default(),
             announcer: Some(NodeName::from("n1")),
         };
         let group_plan = GroupPlan {

@@ -33,6 +33,3 @@ pub use plan::{
     BfdPlan, BgpDecision, BgpPlan, GracefulRestart, Password, PeerPlan, Remote, RemoteAs, RouteAttributes,
     RoutePlan,
 };
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,8 @@
 //! Tests of the crate through its public API: objects in, plan out.
 
 mod advertisements;
+mod bgp_peers;
+mod bgp_routes;
 mod endpoints;
 mod fixtures;
 mod groups;

@@ -91,6 +91,7 @@ mod tests {
             announcer: Some("n2".into()),
             interfaces: Some(Arc::new([Arc::from("eth1")].into())),
             conflict_detection: ConflictDetection::Full,
+            bgp: Default::default(),
         };
         let group_plan = GroupPlan {
             id: 7,

@@ -11,6 +11,10 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use keryx_api::Protocol;
+use keryx_api::bfd_profile::BFDProfile;
+use keryx_api::bgp_advertisement::BGPAdvertisement;
+use keryx_api::bgp_peer::BGPPeer;
+use keryx_api::community::{Community, CommunityAlias, CommunitySpec};
 use keryx_api::exposure::{AnnouncePolicy, ExposedPort, Exposure, GatewayReference, ServedBy, VERSION};
 use keryx_api::ip_address_pool::IPAddressPool;
 use keryx_api::l2_advertisement::L2Advertisement;
@@ -234,6 +238,23 @@ pub(super) fn add_anchor_port(exposure: &mut Exposure, port: u16) {
 /// An L2Advertisement with a spec in JSON.
 pub(super) fn mk_l2_advertisement(name: &str, spec: &str) -> L2Advertisement {
     L2Advertisement::new(name, serde_json::from_str(spec).unwrap())
+}
+
+pub(super) fn mk_bgp_peer(name: &str, spec: &str) -> BGPPeer {
+    BGPPeer::new(name, serde_json::from_str(spec).unwrap())
+}
+
+pub(super) fn mk_bgp_advertisement(name: &str, spec: &str) -> BGPAdvertisement {
+    BGPAdvertisement::new(name, serde_json::from_str(spec).unwrap())
+}
+
+pub(super) fn mk_bfd_profile(name: &str, spec: &str) -> BFDProfile {
+    BFDProfile::new(name, serde_json::from_str(spec).unwrap())
+}
+
+pub(super) fn mk_community(name: &str, aliases: &[(&str, &str)]) -> Community {
+    let alias = |(name, value): &(&str, &str)| CommunityAlias { name: (*name).into(), value: (*value).into() };
+    Community::new(name, CommunitySpec { communities: aliases.iter().map(alias).collect() })
 }
 
 pub(super) fn mk_address_pool(name: &str, labels: &[(&str, &str)]) -> IPAddressPool {

@@ -33,6 +33,24 @@ const SPECS: [&str; 9] = [
     r#"{"serviceSelectors": [{"matchLabels": {"app": "s0"}}], "announceFrom": "LocalEndpoints"}"#,
     r#"{"nodeSelectors": [{"matchExpressions": [{"key": "rack", "operator": "?"}]}], "withoutEndpoints": "Refuse"}"#,
 ];
+const PEERS: [&str; 2] = ["p", "q"];
+/// Specs of BGPPeers, in JSON.
+const PEER_SPECS: [&str; 4] = [
+    r#"{"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.253"}"#,
+    r#"{"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.254", "bfdProfile": "fast"}"#,
+    r#"{"myASN": 64512, "peerASN": 64512, "peerAddress": "192.0.2.254", "nodeSelectors": [{"matchLabels": {"rack": "1"}}]}"#,
+    r#"{"myASNFrom": {"nodeLabel": "rack"}, "dynamicASN": "external", "peerAddress": "192.0.2.252"}"#,
+];
+/// Specs of BGPAdvertisements, in JSON.
+const BGP_SPECS: [&str; 7] = [
+    "{}",
+    r#"{"ipAddressPools": ["edge"], "aggregationLength": 30, "communities": ["64512:1"], "localPref": 50}"#,
+    r#"{"aggregationLength": 30, "aggregationLengthV6": 64, "communities": ["alias"], "med": 7}"#,
+    r#"{"peers": ["q"], "localPref": 200, "asPathPrepend": 2}"#,
+    r#"{"nodeSelectors": [{"matchLabels": {"rack": "2"}}], "announceFrom": "AnyNode", "withoutEndpoints": "Refuse"}"#,
+    r#"{"serviceSelectors": [{"matchLabels": {"app": "s0"}}], "announceFrom": "LocalEndpoints"}"#,
+    r#"{"ipAddressPoolSelectors": [{"matchLabels": {"zone": "1"}}], "communities": ["large:1:2:3", "no-export"]}"#,
+];
 /// Services have some of these ports, served by slices of the same port names.
 const PORTS: [(&str, u16); 2] = [("p0", 80), ("p1", 81)];
 
@@ -82,6 +100,12 @@ struct Model {
     /// Node to whether its speaker Pod is Ready.
     speakers: BTreeMap<&'static str, bool>,
     advertisements: BTreeMap<&'static str, &'static str>,
+    peers: BTreeMap<&'static str, &'static str>,
+    bgp_advertisements: BTreeMap<&'static str, &'static str>,
+    /// Values of the community named alias, by object.
+    communities: BTreeMap<&'static str, &'static str>,
+    /// The BFD profile, if it is there.
+    profiles: BTreeMap<&'static str, ()>,
     /// The pool of every address, with its zone.
     pools: BTreeMap<&'static str, &'static str>,
 }
@@ -96,6 +120,10 @@ enum Op {
     Speaker(&'static str, Option<bool>),
     Advertisement(&'static str, Option<&'static str>),
     Pool(Option<&'static str>),
+    Peer(&'static str, Option<&'static str>),
+    BgpAdvertisement(&'static str, Option<&'static str>),
+    Community(&'static str, Option<&'static str>),
+    Profile(Option<()>),
     /// A re-list of every kind, after which the world is this.
     Reset(Model),
     Update(&'static str),
@@ -174,6 +202,12 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (select(&NODES[..]), of(any::<bool>())).prop_map(|(name, new)| Op::Speaker(name, new)),
         2 => (select(&ADVERTISEMENTS[..]), of(select(&SPECS[..]))).prop_map(|(name, new)| Op::Advertisement(name, new)),
         1 => of(select(&["1", "2"][..])).prop_map(Op::Pool),
+        2 => (select(&PEERS[..]), of(select(&PEER_SPECS[..]))).prop_map(|(name, new)| Op::Peer(name, new)),
+        3 => (select(&ADVERTISEMENTS[..]), of(select(&BGP_SPECS[..])))
+            .prop_map(|(name, new)| Op::BgpAdvertisement(name, new)),
+        1 => (select(&["c", "d"][..]), of(select(&["64512:9", "nonsense"][..])))
+            .prop_map(|(name, new)| Op::Community(name, new)),
+        1 => of(Just(())).prop_map(Op::Profile),
         1 => model().prop_map(Op::Reset),
         6 => prop_oneof![9 => Just("a"), 1 => Just("b")].prop_map(Op::Update),
     ]
@@ -254,6 +288,16 @@ impl Model {
             self.advertisements.iter().map(|(name, spec)| mk_l2_advertisement(name, spec)).collect();
         let pools: Vec<_> =
             self.pools.iter().map(|(name, zone)| mk_address_pool(name, &[("zone", zone)])).collect();
+        let peers: Vec<_> = self.peers.iter().map(|(name, spec)| mk_bgp_peer(name, spec)).collect();
+        let by_bgp: Vec<_> =
+            self.bgp_advertisements.iter().map(|(name, spec)| mk_bgp_advertisement(name, spec)).collect();
+        let communities: Vec<_> =
+            self.communities.iter().map(|(name, value)| mk_community(name, &[("alias", value)])).collect();
+        let profiles: Vec<_> = self.profiles.keys().map(|name| mk_bfd_profile(name, "{}")).collect();
+        index.reset_bgp_peers(&peers);
+        index.reset_bgp_advertisements(&by_bgp);
+        index.reset_communities(&communities);
+        index.reset_bfd_profiles(&profiles);
         index.reset_l2_advertisements(&advertisements);
         index.reset_address_pools(&pools);
         index.reset_nodes(&nodes);
@@ -302,6 +346,23 @@ impl Model {
             Op::Pool(new) => match put(&mut self.pools, "edge", new) {
                 true => index.apply_address_pool(&mk_address_pool("edge", &[("zone", self.pools["edge"])])),
                 false => index.delete_address_pool("edge"),
+            },
+            Op::Peer(name, new) => match put(&mut self.peers, name, new) {
+                true => index.apply_bgp_peer(&mk_bgp_peer(name, self.peers[name])),
+                false => index.delete_bgp_peer(name),
+            },
+            Op::BgpAdvertisement(name, new) => match put(&mut self.bgp_advertisements, name, new) {
+                true => index
+                    .apply_bgp_advertisement(&mk_bgp_advertisement(name, self.bgp_advertisements[name])),
+                false => index.delete_bgp_advertisement(name),
+            },
+            Op::Community(name, new) => match put(&mut self.communities, name, new) {
+                true => index.apply_community(&mk_community(name, &[("alias", self.communities[name])])),
+                false => index.delete_community(name),
+            },
+            Op::Profile(new) => match put(&mut self.profiles, "fast", new) {
+                true => index.apply_bfd_profile(&mk_bfd_profile("fast", "{}")),
+                false => index.delete_bfd_profile("fast"),
             },
             Op::Reset(world) => {
                 *self = world;
@@ -434,6 +495,8 @@ proptest! {
                 groups: difference(&before.groups, &after.groups),
                 guard: difference(&before.guard.vips, &after.guard.vips),
                 refused: difference(&before.refused, &after.refused),
+                bgp_routes: difference(&before.bgp.routes, &after.bgp.routes),
+                bgp_sessions: before.bgp.peers != after.bgp.peers || before.bgp.unusable != after.bgp.unusable,
                 groups_computed: changes.groups_computed,
             };
             prop_assert_eq!(changes, expected);

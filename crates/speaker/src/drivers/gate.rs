@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use keryx_daemon::endpoints::Ready;
 use keryx_plan::{Decision, VipPlan};
 use tokio::sync::watch;
@@ -38,12 +39,17 @@ pub async fn run(
     }
 }
 
-/// `orders` less the VIPs that would be announced and are not guarded.
+/// `orders` less the VIPs that would be announced and are not guarded, and less the prefixes within which no VIP is guarded.
 fn without_unguarded(mut orders: Orders, guarded: &BTreeSet<IpAddr>) -> Orders {
     let is_early =
         |vip: &IpAddr, plan: &VipPlan| plan.while_holding == Decision::Announce && !guarded.contains(vip);
     if orders.plan.vips.iter().any(|(vip, plan)| is_early(vip, plan)) {
         Arc::make_mut(&mut orders.plan).vips.retain(|vip, plan| !is_early(vip, plan));
+    }
+    let is_guarded =
+        |prefix: &IpNet| guarded.range(prefix.network()..=prefix.broadcast()).next().is_some();
+    if !orders.plan.bgp.routes.keys().all(is_guarded) {
+        Arc::make_mut(&mut orders.plan).bgp.routes.retain(|prefix, _| is_guarded(prefix));
     }
     orders
 }
@@ -51,6 +57,7 @@ fn without_unguarded(mut orders: Orders, guarded: &BTreeSet<IpAddr>) -> Orders {
 #[cfg(test)]
 mod tests {
     use keryx_api::ledger::OwnerKind;
+    use keryx_plan::bgp::RoutePlan;
     use keryx_plan::{GroupKey, ObjectName, Owner, OwnerKey, Plan};
 
     use super::*;
@@ -65,6 +72,7 @@ mod tests {
             announcer: None,
             interfaces: None,
             conflict_detection: Default::default(),
+            bgp: Default::default(),
         };
         let vips = vips.iter().map(|vip| (vip.parse().unwrap(), Arc::new(vip_plan.clone()))).collect();
         Orders { plan: Arc::new(Plan { vips, ..Plan::default() }), ..Orders::default() }
@@ -76,6 +84,20 @@ mod tests {
 
     fn announced(orders: &watch::Receiver<Orders>) -> Vec<String> {
         orders.borrow().plan.vips.keys().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_prefix_is_advertised_once_an_address_within_is_guarded() {
+        let route = Arc::new(RoutePlan { to: Arc::default(), leaving: false });
+        let prefixes = ["192.0.2.0/28", "192.0.2.16/28", "192.0.2.32/32", "2001:db8::/64"];
+        let mut plan = Plan::default();
+        plan.bgp.routes =
+            prefixes.iter().map(|prefix| (prefix.parse().unwrap(), Arc::clone(&route))).collect();
+        let orders = Orders { plan: Arc::new(plan), ..Orders::default() };
+        let guarded = ["192.0.2.15", "192.0.2.32", "2001:db8:0:1::"].map(|vip| vip.parse().unwrap());
+        let passed = without_unguarded(orders, &guarded.into());
+        let passed: Vec<String> = passed.plan.bgp.routes.keys().map(ToString::to_string).collect();
+        assert_eq!(passed, ["192.0.2.0/28", "192.0.2.32/32"]);
     }
 
     #[tokio::test]

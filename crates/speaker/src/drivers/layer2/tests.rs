@@ -101,6 +101,7 @@ fn orders(number: u8, of: u8) -> Orders {
         announcer: Some(name(1)),
         interfaces: None,
         conflict_detection: ConflictDetection::Fast,
+        bgp: Default::default(),
     };
     let group_plan = GroupPlan {
         id: rendezvous::group_id(&group),
