@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use keryx_api::{ip_address_pool, l2_advertisement, speaker_status};
+use keryx_api::{
+    bfd_profile, bgp_advertisement, bgp_peer, community, ip_address_pool, l2_advertisement, speaker_status,
+};
 use serde_json::Value;
 
 use crate::reference::HEADER;
@@ -45,6 +47,80 @@ pub fn l2_advertisement() -> Result<String> {
                    \x20 interfaces:\n\
                    \x20 - eth1\n";
     page(&l2_advertisement::definition(), example)
+}
+
+/// `docs/reference/bgppeer.md`.
+///
+/// # Errors
+/// If the definition has no schema.
+pub fn bgp_peer() -> Result<String> {
+    let example = "apiVersion: keryx.dev/v1alpha1\n\
+                   kind: BGPPeer\n\
+                   metadata:\n\
+                   \x20 name: tor\n\
+                   \x20 namespace: keryx-system\n\
+                   spec:\n\
+                   \x20 myASN: 64512\n\
+                   \x20 peerASN: 64513\n\
+                   \x20 peerAddress: 192.0.2.254\n\
+                   \x20 passwordSecret:\n\
+                   \x20   name: tor\n\
+                   \x20 bfdProfile: fast\n";
+    page(&bgp_peer::definition(), example)
+}
+
+/// `docs/reference/bgpadvertisement.md`.
+///
+/// # Errors
+/// If the definition has no schema.
+pub fn bgp_advertisement() -> Result<String> {
+    let example = "apiVersion: keryx.dev/v1alpha1\n\
+                   kind: BGPAdvertisement\n\
+                   metadata:\n\
+                   \x20 name: edge\n\
+                   \x20 namespace: keryx-system\n\
+                   spec:\n\
+                   \x20 ipAddressPools:\n\
+                   \x20 - edge\n\
+                   \x20 peers:\n\
+                   \x20 - tor\n\
+                   \x20 communities:\n\
+                   \x20 - \"64512:100\"\n";
+    page(&bgp_advertisement::definition(), example)
+}
+
+/// `docs/reference/bfdprofile.md`.
+///
+/// # Errors
+/// If the definition has no schema.
+pub fn bfd_profile() -> Result<String> {
+    let example = "apiVersion: keryx.dev/v1alpha1\n\
+                   kind: BFDProfile\n\
+                   metadata:\n\
+                   \x20 name: fast\n\
+                   \x20 namespace: keryx-system\n\
+                   spec:\n\
+                   \x20 transmitInterval: 50\n\
+                   \x20 receiveInterval: 50\n\
+                   \x20 detectMultiplier: 3\n";
+    page(&bfd_profile::definition(), example)
+}
+
+/// `docs/reference/community.md`.
+///
+/// # Errors
+/// If the definition has no schema.
+pub fn community() -> Result<String> {
+    let example = "apiVersion: keryx.dev/v1alpha1\n\
+                   kind: Community\n\
+                   metadata:\n\
+                   \x20 name: names\n\
+                   \x20 namespace: keryx-system\n\
+                   spec:\n\
+                   \x20 communities:\n\
+                   \x20 - name: cheap\n\
+                   \x20   value: \"64512:100\"\n";
+    page(&community::definition(), example)
 }
 
 /// `docs/reference/speakerstatus.md`.

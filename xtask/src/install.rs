@@ -4,7 +4,10 @@ use anyhow::Result;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use keryx_api::{ip_address_pool, l2_advertisement, names, speaker_status};
+use keryx_api::{
+    bfd_profile, bgp_advertisement, bgp_peer, community, ip_address_pool, l2_advertisement, names,
+    speaker_status,
+};
 use serde_json::{Value, json};
 
 use crate::rbac::{self, Who};
@@ -38,8 +41,15 @@ pub fn image_reference() -> String {
 /// If a rendered object does not fit its Kubernetes type.
 pub fn documents() -> Result<Vec<Document>> {
     let mut documents = vec![namespace()?];
-    for definition in
-        [ip_address_pool::definition(), l2_advertisement::definition(), speaker_status::definition()]
+    for definition in [
+        ip_address_pool::definition(),
+        l2_advertisement::definition(),
+        bgp_peer::definition(),
+        bgp_advertisement::definition(),
+        bfd_profile::definition(),
+        community::definition(),
+        speaker_status::definition(),
+    ]
     {
         documents.push(document::<CustomResourceDefinition>(&serde_json::to_value(definition)?)?);
     }

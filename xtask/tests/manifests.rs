@@ -8,11 +8,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use keryx_api::annotations::ANNOTATIONS;
 use keryx_api::gateway_api::{Gateway, GatewayClass, Route};
+use keryx_api::bfd_profile::BFDProfile;
+use keryx_api::bgp_advertisement::BGPAdvertisement;
+use keryx_api::bgp_peer::BGPPeer;
+use keryx_api::community::{Community, CommunityValue};
 use keryx_api::l2_advertisement::L2Advertisement;
 use keryx_api::names;
 use keryx_pools::document::Document;
@@ -79,6 +83,22 @@ fn fits_its_type(document: &Value) {
             let object: L2Advertisement = serde_json::from_value(document.clone()).unwrap();
             object.spec.selectors().unwrap();
         }
+        "keryx.dev/v1alpha1/BGPPeer" => {
+            let object: BGPPeer = serde_json::from_value(document.clone()).unwrap();
+            object.spec.selectors().unwrap();
+        }
+        "keryx.dev/v1alpha1/BGPAdvertisement" => {
+            let object: BGPAdvertisement = serde_json::from_value(document.clone()).unwrap();
+            object.spec.selectors().unwrap();
+        }
+        "keryx.dev/v1alpha1/BFDProfile" => {
+            serde_json::from_value::<BFDProfile>(document.clone()).unwrap();
+        }
+        "keryx.dev/v1alpha1/Community" => {
+            let object: Community = serde_json::from_value(document.clone()).unwrap();
+            object.spec.communities.iter().for_each(|alias| drop(alias.value.parse::<CommunityValue>().unwrap()));
+        }
+        "v1/Secret" => fits::<Secret>(document),
         "gateway.networking.k8s.io/v1/GatewayClass" => fits::<GatewayClass>(document),
         "gateway.networking.k8s.io/v1/Gateway" => fits::<Gateway>(document),
         "gateway.networking.k8s.io/v1/TCPRoute" | "gateway.networking.k8s.io/v1/UDPRoute" => {
@@ -152,7 +172,7 @@ fn the_examples_use_the_names_that_keryx_answers_to() {
     for ranges in find("ConfigMap") {
         assert_eq!(identity(ranges), ("ConfigMap", names::NAMESPACE, names::IPAM_CONFIGMAP));
     }
-    for own in find("IPAddressPool").chain(find("L2Advertisement")) {
+    for own in documents.iter().filter(|document| document["apiVersion"] == "keryx.dev/v1alpha1") {
         assert_eq!(identity(own).1, names::NAMESPACE);
     }
     let balanced: Vec<&Value> =
