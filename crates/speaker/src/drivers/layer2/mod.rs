@@ -21,6 +21,7 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::{due, random};
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
@@ -167,23 +168,6 @@ async fn run(
                 return Ok(());
             }
         }
-    }
-}
-
-/// 64 bits from the system's random source.
-fn random() -> anyhow::Result<u64> {
-    let mut octets = [0; 8];
-    getrandom::fill(&mut octets)
-        .map_err(std::io::Error::other)
-        .context("the system gives no random numbers")?;
-    Ok(u64::from_ne_bytes(octets))
-}
-
-/// Sleeps until `at`, or for ever.
-async fn due(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }
 
