@@ -4,6 +4,7 @@
 //! Needs root and the lab's unpacked packages; either missing is a failure that says so.
 
 mod announcement;
+mod bfd;
 mod discovery;
 mod driver;
 mod guard;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         questions::TESTS,
         strangers::TESTS,
         sockets::TESTS,
+        bfd::TESTS,
     ];
     let trials = groups.into_iter().flatten().map(|test| trial(*test)).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -110,9 +110,9 @@ pub struct BgpSession {
     /// Prefixes that the router is to know.
     #[serde(default)]
     pub prefixes_sent: u32,
-    /// Up or Down, if BFD watches the path.
+    /// If BFD watches the path: Up, Down, or why it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 8))]
+    #[schemars(length(max = 512))]
     pub bfd: Option<String>,
 }
 

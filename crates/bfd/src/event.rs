@@ -1,5 +1,7 @@
 //! What [`Sessions`](crate::Sessions) find out.
 
+use std::fmt;
+
 use crate::packet::{Diagnostic, Discriminator};
 use crate::peer::Peer;
 
@@ -52,6 +54,17 @@ impl DownCause {
             Self::DetectionTimeExpired => Diagnostic::CONTROL_DETECTION_TIME_EXPIRED,
             Self::PeerDown(_) | Self::PeerAdminDown(_) => Diagnostic::NEIGHBOR_SIGNALED_SESSION_DOWN,
             Self::Disabled => Diagnostic::ADMINISTRATIVELY_DOWN,
+        }
+    }
+}
+
+impl fmt::Display for DownCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DetectionTimeExpired => f.write_str("the peer was silent for the detection time"),
+            Self::PeerDown(diagnostic) => write!(f, "the peer says that the session is down ({diagnostic})"),
+            Self::PeerAdminDown(_) => f.write_str("the session was switched off at the peer"),
+            Self::Disabled => f.write_str("the session was switched off on this node"),
         }
     }
 }

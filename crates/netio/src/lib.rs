@@ -1,8 +1,10 @@
-//! Where Keryx meets the Linux kernel: raw packet sockets, netlink, and TCP, one module for each. It moves bytes and reads
+//! Where Keryx meets the Linux kernel: raw packet sockets, netlink, TCP, and UDP, one module for each. It moves bytes and reads
 //! state; what a frame means and what to do about a change is decided elsewhere.
 //!
 //! The only crate with `unsafe` code. A socket belongs to the network namespace of the thread that opens it.
 
+mod address;
+pub mod bfd;
 pub mod groups;
 pub mod link;
 pub mod nftables;

@@ -13,7 +13,6 @@ use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::mem;
 use std::net::IpAddr;
-use std::os::fd::AsRawFd;
 
 use socket2::{Domain, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
 use tokio::io::{Interest, unix::AsyncFd};
@@ -62,10 +61,7 @@ impl PacketSocket {
         socket.set_nonblocking(true)?;
         attach(&socket, protocol, addresses)?;
         option::set(&socket, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1)?;
-        if option::set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES).is_err() {
-            // Not permitted: as much as the system allows. A shorter queue only drops more in a flood.
-            option::set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER_BYTES)?;
-        }
+        option::set_receive_buffer(&socket, RECEIVE_BUFFER_BYTES)?;
         socket.bind(&link_layer_address(interface, protocol)?)?;
         // SAFETY: `Socket` owns its descriptor, which stays the same and open until `AsyncFd` drops it.
         let socket = unsafe { AsyncFd::register(socket)? };
@@ -145,23 +141,16 @@ impl PacketSocket {
     /// # Errors
     /// None that is known on a socket that [`open`](Self::open) gave.
     pub fn statistics(&self) -> io::Result<Statistics> {
-        let mut statistics = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
-        let mut length = size_of_u32::<libc::tpacket_stats>();
-        // SAFETY: the descriptor is open as long as `self`; the kernel writes at most `length` octets to
-        // `statistics`, which is that long and valid for any content.
-        let result = unsafe {
-            libc::getsockopt(
-                self.socket.as_raw_fd(),
-                libc::SOL_PACKET,
-                libc::PACKET_STATISTICS,
-                (&raw mut statistics).cast(),
-                &raw mut length,
-            )
-        };
-        if result != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(Statistics { passed: statistics.tp_packets, dropped: statistics.tp_drops })
+        // `struct tpacket_stats`: two numbers.
+        let mut numbers = [[0; 4]; 2];
+        option::get_octets(
+            self.socket.get_ref(),
+            libc::SOL_PACKET,
+            libc::PACKET_STATISTICS,
+            numbers.as_flattened_mut(),
+        )?;
+        let [passed, dropped] = numbers.map(u32::from_ne_bytes);
+        Ok(Statistics { passed, dropped })
     }
 }
 

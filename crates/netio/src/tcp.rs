@@ -16,19 +16,15 @@ mod ttl;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsRawFd;
 
 use ipnet::IpNet;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::option;
+use crate::{address, option};
 pub use listener::Listener;
 pub use md5::{KEY_LEN_MAX, set_key};
 pub use ttl::{Ttl, set_ttl};
-
-/// Precedence 6, internetwork control: the octet of IPv4's type of service and of IPv6's traffic class.
-const CLASS_SELECTOR_6: libc::c_int = 0xc0;
 
 /// A connection to make.
 #[derive(Clone, Copy)]
@@ -60,7 +56,7 @@ pub async fn dial(dial: Dial<'_>) -> io::Result<TcpStream> {
         md5::set(&socket, IpNet::from(dial.remote.ip()), key)?;
     }
     if let Some(source) = dial.source {
-        socket.bind(&source_address(source, dial.remote)?.into())?;
+        socket.bind(&address::source(source, 0, dial.remote)?.into())?;
     }
     TcpSocket::from_std_stream(socket.into()).connect(dial.remote).await
 }
@@ -86,37 +82,11 @@ fn open(address: SocketAddr, device: Option<&str>) -> io::Result<Socket> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
-    mark(&socket, address.is_ipv6())?;
+    option::set_internetwork_control(&socket, address.is_ipv6())?;
     if let Some(device) = device {
         socket.bind_device(Some(device.as_bytes()))?;
     }
     Ok(socket)
-}
-
-fn mark(socket: &impl AsRawFd, is_v6: bool) -> io::Result<()> {
-    if is_v6 {
-        option::set(socket, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, CLASS_SELECTOR_6)
-    } else {
-        option::set(socket, libc::IPPROTO_IP, libc::IP_TOS, CLASS_SELECTOR_6)
-    }
-}
-
-/// The source with any port. A link-local one is on the remote's link.
-fn source_address(source: IpAddr, remote: SocketAddr) -> io::Result<SocketAddr> {
-    let mut address = SocketAddr::new(source, 0);
-    match (&mut address, remote) {
-        (SocketAddr::V4(_), SocketAddr::V4(_)) => {}
-        (SocketAddr::V6(address), SocketAddr::V6(remote)) => {
-            if address.ip().is_unicast_link_local() {
-                address.set_scope_id(remote.scope_id());
-            }
-        }
-        (SocketAddr::V4(_) | SocketAddr::V6(_), _) => {
-            let text = format!("source {source} and remote {} are of different families", remote.ip());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
-    }
-    Ok(address)
 }
 
 #[cfg(test)]

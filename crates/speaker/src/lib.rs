@@ -22,7 +22,6 @@ mod live;
 mod metrics;
 mod orders;
 mod passwords;
-mod random;
 mod runtime;
 mod snapshot;
 mod status;

@@ -1,5 +1,6 @@
 //! What `/metrics` tells.
 
+use keryx_bfd::{Discards, DownCause};
 use keryx_layer2::{Counters, FamilyCounters};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -7,17 +8,17 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// Why a VIP is not announced here.
+/// Why something is not done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ReasonLabels {
-    /// Code of the plan's reason.
+    /// Code of the reason.
     pub reason: &'static str,
 }
 
-/// Why groups came to this node.
+/// Why something came about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CauseLabels {
-    /// Code of the takeover machine's cause.
+    /// Code of the machine's cause.
     pub cause: &'static str,
 }
 
@@ -59,6 +60,89 @@ pub struct Metrics {
     pub packet_errors: Counter,
     /// Failures to write the guard's rules.
     pub guard_errors: Counter,
+    /// Sessions of BFD.
+    pub bfd: Bfd,
+}
+
+/// Sessions of BFD.
+#[derive(Clone, Default)]
+pub struct Bfd {
+    /// Sessions that somebody wants.
+    pub sessions: Gauge,
+    /// Of these, both sides hear each other.
+    pub sessions_up: Gauge,
+    /// Control packets sent.
+    pub packets_sent: Counter,
+    /// Control packets taken from a peer.
+    pub packets_received: Counter,
+    /// Datagrams that were not, by reason.
+    pub discards: Family<ReasonLabels, Counter>,
+    /// Times that a session that was up went down, by cause.
+    pub downs: Family<CauseLabels, Counter>,
+}
+
+impl Bfd {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("bfd_sessions", "BFD sessions that are wanted", self.sessions.clone());
+        registry.register("bfd_sessions_up", "BFD sessions that are up", self.sessions_up.clone());
+        registry.register("bfd_packets_sent", "BFD control packets sent", self.packets_sent.clone());
+        registry.register(
+            "bfd_packets_received",
+            "BFD control packets taken from a peer",
+            self.packets_received.clone(),
+        );
+        registry.register(
+            "bfd_discards",
+            "Datagrams for BFD that were discarded, by reason",
+            self.discards.clone(),
+        );
+        registry.register("bfd_downs", "Times that a BFD session went down, by cause", self.downs.clone());
+    }
+
+    pub(crate) fn set_sessions(&self, all: usize, up: usize) {
+        self.sessions.set(i64::try_from(all).unwrap_or(i64::MAX));
+        self.sessions_up.set(i64::try_from(up).unwrap_or(i64::MAX));
+    }
+
+    /// Adds what the machine has discarded since `before`.
+    pub(crate) fn count_discards(&self, now: &Discards, before: &Discards) {
+        let counts = [
+            ("ttl", now.ttl - before.ttl),
+            ("too_short", now.too_short - before.too_short),
+            ("version", now.version - before.version),
+            ("length", now.length - before.length),
+            ("detect_multiplier", now.detect_multiplier - before.detect_multiplier),
+            ("multipoint", now.multipoint - before.multipoint),
+            ("my_discriminator", now.my_discriminator - before.my_discriminator),
+            ("your_discriminator", now.your_discriminator - before.your_discriminator),
+            ("authentication", now.authentication - before.authentication),
+            ("unknown_session", now.unknown_session - before.unknown_session),
+            ("unknown_peer", now.unknown_peer - before.unknown_peer),
+            ("wrong_path", now.wrong_path - before.wrong_path),
+        ];
+        counts.into_iter().for_each(|(reason, count)| self.count_discard(reason, count));
+    }
+
+    /// Adds datagrams that the kernel has dropped, mostly because too many came at once.
+    pub(crate) fn count_dropped(&self, count: u64) {
+        self.count_discard("kernel", count);
+    }
+
+    fn count_discard(&self, reason: &'static str, count: u64) {
+        if count > 0 {
+            self.discards.get_or_create(&ReasonLabels { reason }).inc_by(count);
+        }
+    }
+
+    pub(crate) fn count_down(&self, cause: DownCause) {
+        let cause = match cause {
+            DownCause::DetectionTimeExpired => "detection_time_expired",
+            DownCause::PeerDown(_) => "peer_down",
+            DownCause::PeerAdminDown(_) => "peer_admin_down",
+            DownCause::Disabled => "disabled",
+        };
+        self.downs.get_or_create(&CauseLabels { cause }).inc();
+    }
 }
 
 /// BGP sessions, by peer.
@@ -192,6 +276,7 @@ impl Metrics {
             "Failures to write the guard's rules",
             metrics.guard_errors.clone(),
         );
+        metrics.bfd.register(&mut registry);
         (metrics, registry)
     }
 }

@@ -24,7 +24,6 @@ use crate::live;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
 use crate::passwords;
-use crate::random;
 use crate::snapshot;
 use crate::status;
 use crate::watches;
@@ -53,8 +52,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (passwords, passwords_seen) = state::channel(None);
     let (bfd, bfd_thread) = drivers::bfd::start(metrics.clone(), stop.clone())?;
     let channels = drivers::bgp::Channels { orders: announce_seen.clone(), passwords: passwords_seen, standings };
-    let settings = drivers::bgp::Settings { node: args.node_name.clone(), seed: random::seed()? };
-    let bgp = drivers::bgp::start(channels, settings, bfd, metrics.clone(), stop.clone())?;
+    let node = args.node_name.clone();
+    let bgp = drivers::bgp::start(channels, node, bfd, metrics.clone(), stop.clone())?;
     let channels =
         drivers::layer2::Channels { orders: announce_seen, requests: requests_seen, reports, summary };
     let layer2 = drivers::layer2::start(channels, layer2_settings(&args), metrics.clone(), stop.clone())?;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::args::Args;
+use crate::drivers::bfd::SessionState;
 use crate::drivers::bgp::{Standing, Standings};
 use crate::drivers::layer2::{Conflict, Summary};
 
@@ -145,7 +146,11 @@ fn session(peer: &str, standing: &Standing) -> BgpSession {
         families: agreed.iter().flat_map(|agreed| &agreed.families).map(ToString::to_string).collect(),
         capabilities: agreed.iter().flat_map(|agreed| &agreed.capabilities).map(|&name| name.to_owned()).collect(),
         prefixes_sent: agreed.map_or(0, |_| u32::try_from(standing.prefixes).unwrap_or(u32::MAX)),
-        bfd: standing.bfd_up.map(|up| if up { "Up" } else { "Down" }.to_owned()),
+        bfd: standing.bfd.as_ref().map(|state| match state {
+            SessionState::Up => "Up".to_owned(),
+            SessionState::Down => "Down".to_owned(),
+            SessionState::Unable(reason) => reason.to_string(),
+        }),
     }
 }
 

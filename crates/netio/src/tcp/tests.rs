@@ -64,20 +64,3 @@ fn a_port_that_may_not_be_listened_on_names_the_capability() {
     );
     assert_eq!(listener::in_words(ErrorKind::AddrInUse.into(), 179).kind(), ErrorKind::AddrInUse);
 }
-
-#[test]
-fn a_link_local_source_is_on_the_link_of_the_remote() {
-    let remote = "[fe80::1%7]:179".parse().unwrap();
-    let source = source_address("fe80::2".parse().unwrap(), remote).unwrap();
-    assert_eq!(source, "[fe80::2%7]:0".parse().unwrap());
-    let global = source_address("2001:db8::2".parse().unwrap(), remote).unwrap();
-    assert_eq!(global, "[2001:db8::2]:0".parse().unwrap());
-}
-
-#[test]
-fn a_source_of_the_other_family_is_refused() {
-    for (source, remote) in [("192.0.2.2", V6), ("2001:db8::2", V4)] {
-        let refused = source_address(source.parse().unwrap(), remote.parse().unwrap());
-        assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput, "{source}");
-    }
-}

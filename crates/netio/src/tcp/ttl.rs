@@ -41,11 +41,11 @@ pub(super) fn apply(socket: &impl AsRawFd, is_v6: bool, ttl: Ttl) -> io::Result<
         Ttl::Hops(hops) => (hops, 0),
         Ttl::Security => (SECURITY, SECURITY),
     };
-    let (level, hops_name, minimum_name) = if is_v6 {
-        (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, libc::IPV6_MINHOPCOUNT)
+    option::set_hop_limit(socket, is_v6, sent)?;
+    let (level, name) = if is_v6 {
+        (libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT)
     } else {
-        (libc::IPPROTO_IP, libc::IP_TTL, libc::IP_MINTTL)
+        (libc::IPPROTO_IP, libc::IP_MINTTL)
     };
-    option::set(socket, level, hops_name, sent.into())?;
-    option::set(socket, level, minimum_name, minimum.into())
+    option::set(socket, level, name, minimum.into())
 }

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::drivers::bfd::{self, Bfd, Watched};
+use crate::drivers::random;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
 
@@ -45,15 +46,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The passwords in Secrets of Keryx' own namespace, by the Secret's name; `None` until they have been read.
 pub type Passwords = Option<Arc<BTreeMap<String, Arc<[u8]>>>>;
-
-/// What is set for the driver.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// This node's name.
-    pub node: String,
-    /// 64 bits of chance: what jitter follows from.
-    pub seed: u64,
-}
 
 /// How the driver and the rest of the speaker talk.
 #[derive(Debug)]
@@ -86,14 +78,14 @@ impl Key {
     }
 }
 
-/// Starts the driver on a thread of its own: what Kubernetes has to say, however much, delays neither a KEEPALIVE nor the answer to
+/// Starts the driver of `node` on a thread of its own: what Kubernetes has to say, however much, delays neither a KEEPALIVE nor the answer to
 /// a dead path.
 ///
 /// # Errors
 /// The thread cannot be started.
 pub fn start(
     channels: Channels,
-    settings: Settings,
+    node: String,
     bfd: Bfd,
     metrics: Metrics,
     stop: CancellationToken,
@@ -103,7 +95,7 @@ pub fn start(
         .spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let outcome = runtime.context("failed to start the BGP runtime").and_then(|runtime| {
-                runtime.block_on(run(channels, settings, bfd, metrics, stop.clone()))
+                runtime.block_on(run(channels, node, bfd, metrics, stop.clone()))
             });
             if let Err(error) = outcome {
                 tracing::error!("BGP driver ended: {error:#}");
@@ -116,7 +108,7 @@ pub fn start(
 /// Runs sessions as ordered until `stop`.
 async fn run(
     channels: Channels,
-    settings: Settings,
+    node: String,
     bfd: Bfd,
     metrics: Metrics,
     stop: CancellationToken,
@@ -125,7 +117,8 @@ async fn run(
     let mut links_broken = std::pin::pin!(follow_links);
     let mut driver = Driver {
         channels,
-        settings,
+        node,
+        seed: random()?,
         bfd,
         metrics,
         links,
@@ -158,7 +151,10 @@ struct Running {
 
 struct Driver {
     channels: Channels,
-    settings: Settings,
+    /// This node's name.
+    node: String,
+    /// What jitter follows from.
+    seed: u64,
     bfd: Bfd,
     metrics: Metrics,
     /// This node's interfaces.
@@ -185,7 +181,7 @@ impl Driver {
                 self.stop(name, Stop::Shutdown { text: text.to_string() }).await;
                 continue;
             }
-            let config = match settings::config(plan, &orders.internal_ips, &self.settings.node, self.starting) {
+            let config = match settings::config(plan, &orders.internal_ips, &self.node, self.starting) {
                 Ok(config) => config,
                 Err(why) => {
                     warn!(peer = &**name, "no BGP session can be made: {why}");
@@ -222,9 +218,9 @@ impl Driver {
     }
 
     /// Another one for each session.
-    fn seed(&mut self) -> u64 {
-        self.settings.seed = self.settings.seed.wrapping_add(1);
-        self.settings.seed
+    fn next_seed(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_add(1);
+        self.seed
     }
 
     fn start(&mut self, name: Arc<str>, plan: Arc<PeerPlan>, config: Config) {
@@ -233,7 +229,7 @@ impl Driver {
         let parts = Parts {
             name: Arc::clone(&name),
             plan: Arc::clone(&plan),
-            peer: Peer::new(config.clone(), self.seed()),
+            peer: Peer::new(config.clone(), self.next_seed()),
             key: key.clone(),
             bfd: self.watch(&plan),
             orders: self.channels.orders.clone(),

@@ -6,7 +6,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 use keryx_bgp::{Action, ConnectionId, Event, Peer, Reason, Stop};
 use keryx_netio::tcp::{self, Dial};
@@ -103,8 +102,8 @@ pub(super) async fn run(parts: Parts, mut commands: mpsc::Receiver<Command>) {
 
 impl Session {
     fn begin(&mut self) {
-        let bfd_up = self.parts.bfd.as_ref().map(Watched::is_up);
-        let standing = Standing { bfd_up, ..Standing::idle(self.address(), None) };
+        let bfd = self.parts.bfd.as_ref().map(Watched::state);
+        let standing = Standing { bfd, ..Standing::idle(self.address(), None) };
         self.parts.standings.send_modify(|all| {
             all.insert(Arc::clone(&self.parts.name), standing);
         });
@@ -116,7 +115,7 @@ impl Session {
 
     async fn next(&mut self, commands: &mut mpsc::Receiver<Command>) -> Happening {
         let Self { parts, routes, connections, dials, .. } = self;
-        let due = [parts.peer.poll_timeout(), routes.poll_timeout()].into_iter().flatten().min();
+        let at = [parts.peer.poll_timeout(), routes.poll_timeout()].into_iter().flatten().min();
         let ready = poll_fn(|context| {
             let any = connections.values().any(|connection| connection.poll_ready(context).is_ready());
             if any { Poll::Ready(()) } else { Poll::Pending }
@@ -127,7 +126,7 @@ impl Session {
             Some(Ok((id, outcome))) = dials.join_next() => Happening::Dialed(id, outcome),
             () = ready => Happening::Readable,
             news = news(&mut parts.bfd) => Happening::Bfd(news),
-            () = sleep_until(due) => Happening::Due,
+            () = super::super::due(at) => Happening::Due,
         }
     }
 
@@ -291,8 +290,8 @@ impl Session {
 
     fn set_bfd(&mut self, watched: Option<Watched>) {
         self.parts.bfd = watched;
-        let is_up = self.parts.bfd.as_ref().map(Watched::is_up);
-        self.note(|standing| standing.bfd_up = is_up);
+        let state = self.parts.bfd.as_ref().map(Watched::state);
+        self.note(|standing| standing.bfd = state);
     }
 
     fn heed_bfd(&mut self, news: &News) {
@@ -302,8 +301,8 @@ impl Session {
             // The session's end is on the wire before anybody is told.
             self.settle();
         }
-        let is_up = matches!(news, News::Up);
-        self.note(|standing| standing.bfd_up = Some(is_up));
+        let state = self.parts.bfd.as_ref().map(Watched::state);
+        self.note(|standing| standing.bfd = state);
     }
 
     fn heed(&mut self, event: Event) {
@@ -395,13 +394,6 @@ async fn news(watched: &mut Option<Watched>) -> News {
     };
     match news {
         Some(news) => news,
-        None => std::future::pending().await,
-    }
-}
-
-async fn sleep_until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
     }
 }

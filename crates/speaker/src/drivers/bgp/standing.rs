@@ -9,6 +9,7 @@ use keryx_bgp::peer::{Delivery, Session};
 use keryx_bgp::{Asn, Family, RouterId};
 
 use crate::clock;
+use crate::drivers::bfd::SessionState;
 
 /// One session.
 ///
@@ -26,8 +27,8 @@ pub struct Standing {
     pub last_error: Option<String>,
     /// Prefixes that the peer is to know.
     pub prefixes: usize,
-    /// Whether BFD calls the path up; `None` if it does not watch it.
-    pub bfd_up: Option<bool>,
+    /// How BFD sees the path; `None` if it does not watch it.
+    pub bfd: Option<SessionState>,
 }
 
 impl Standing {
@@ -42,7 +43,7 @@ impl Standing {
 
     /// No session, and why.
     pub(super) fn idle(address: Option<IpAddr>, why: Option<String>) -> Self {
-        Self { address, state: State::Idle, since: clock::wall(), last_error: why, prefixes: 0, bfd_up: None }
+        Self { address, state: State::Idle, since: clock::wall(), last_error: why, prefixes: 0, bfd: None }
     }
 }
 

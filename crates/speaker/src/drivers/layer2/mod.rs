@@ -21,10 +21,10 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::{due, random};
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
-use crate::random;
 
 mod actions;
 mod carrying;
@@ -171,14 +171,6 @@ async fn run(
     }
 }
 
-/// Sleeps until `at`, or for ever.
-async fn due(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// The machines and their sockets.
 struct Driver {
     machines: Machines,
@@ -212,7 +204,7 @@ impl Driver {
             gossip.keys(),
             &held,
             metrics.clone(),
-            Seeds { announcer: random::seed()?, members: random::seed()? },
+            Seeds { announcer: random()?, members: random()? },
             now,
         );
         Ok(Self {
