@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use keryx_lab::{Host, Signal};
 use keryx_tests::app::{load_balancer, service};
 use keryx_tests::keryx::NAMESPACE;
+use keryx_tests::outage::Outage;
 use keryx_tests::{Keryx, Space, wait};
 
 use crate::overlap;
@@ -131,7 +132,7 @@ impl<'a> Scene<'a> {
     }
 
     /// The outage of one round, and for how long two nodes announced at once.
-    pub(crate) fn round(&self, event: &Event) -> Result<(Duration, Duration)> {
+    pub(crate) fn round(&self, event: &Event) -> Result<(Outage, Duration)> {
         let holder = self.holder()?;
         self.with_endpoint_elsewhere(&holder)?;
         let capture = self.keryx.client().capture()?;

@@ -12,6 +12,7 @@ use keryx_benches::conclusion::conclude;
 use keryx_benches::figures::{Figure, Limit, Report};
 use keryx_benches::machine;
 use keryx_tests::Keryx;
+use keryx_tests::outage::Outage;
 
 use crate::events::{EVENTS, Event, Scene};
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
 #[derive(Debug, Default)]
 struct Rounds {
     outages: Vec<Duration>,
+    silences: Vec<Duration>,
     overlaps: Vec<Duration>,
 }
 
@@ -46,6 +48,7 @@ fn run() -> Result<Report> {
         eprintln!("bench: {}", event.name);
         let measured = measure(&scene, event, rounds)?;
         notes.push(format!("{}, outages in ms: {}", event.name, listed(&measured.outages)));
+        notes.push(format!("  longest waits for any answer, in ms: {}", listed(&measured.silences)));
         notes.push(format!("  two announcers, in ms: {}", listed(&measured.overlaps)));
         figures.extend(rows(event, &measured.outages));
         overlaps.extend(measured.overlaps);
@@ -66,10 +69,12 @@ fn measure(scene: &Scene<'_>, event: &Event, rounds: u32) -> Result<Rounds> {
     for round in 0..rounds {
         let (outage, overlap) =
             scene.round(event).with_context(|| format!("{}, round {round}", event.name))?;
-        if millis(outage) > event.most_ms {
-            eprintln!("bench: round {round} took {:.0} ms{}", millis(outage), scene.logs());
+        let Outage { unanswered, silence } = outage;
+        if millis(unanswered) > event.most_ms {
+            eprintln!("bench: round {round} took {:.0} ms{}", millis(unanswered), scene.logs());
         }
-        measured.outages.push(outage);
+        measured.outages.push(unanswered);
+        measured.silences.push(silence);
         measured.overlaps.push(overlap);
     }
     Ok(measured)

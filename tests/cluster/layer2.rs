@@ -105,7 +105,7 @@ impl<'a> Served<'a> {
     }
 
     fn outage(&self, fault: impl FnOnce() -> Result<()>) -> Result<Duration> {
-        self.keryx.client().outage((self.address, PORT), SETTLE, fault)
+        Ok(self.keryx.client().outage((self.address, PORT), SETTLE, fault)?.silence)
     }
 }
 

@@ -16,8 +16,18 @@ const LATE: Duration = Duration::from_millis(500);
 /// Before and after what is done, so that a gap has two ends.
 const MARGIN: Duration = Duration::from_millis(500);
 
+/// What a client on the segment has missed.
+#[derive(Clone, Copy, Debug)]
+pub struct Outage {
+    /// The longest time in which whatever it asked stayed without an answer.
+    pub unanswered: Duration,
+    /// The longest time without an answer. Also grows when client, server or speakers wait for a processor, of which the lab has
+    /// few.
+    pub silence: Duration,
+}
+
 impl Client<'_> {
-    /// The longest time without an answer over UDP while `fault` is done and for `settle` after it.
+    /// For how long nobody answered over UDP while `fault` was done and for `settle` after it, at most.
     ///
     /// # Errors
     /// The fault fails, nobody answers before it, or nobody at the end.
@@ -26,7 +36,7 @@ impl Client<'_> {
         (address, port): (IpAddr, u16),
         settle: Duration,
         fault: impl FnOnce() -> Result<()>,
-    ) -> Result<Duration> {
+    ) -> Result<Outage> {
         self.udp(address, port)?;
         let server = SocketAddr::new(address, port);
         let pace = Pace::new(INTERVAL, Duration::from_secs(120));
@@ -35,10 +45,10 @@ impl Client<'_> {
         std::thread::sleep(MARGIN);
         let done = fault();
         std::thread::sleep(settle);
-        let PingReport { longest_gap, answered, .. } = pinger.stop();
+        let PingReport { longest_outage, longest_gap, answered, .. } = pinger.stop();
         done?;
         ensure!(answered > 0, "nobody answers at {server}");
         self.udp(address, port).context("nobody answers after the fault")?;
-        Ok(longest_gap.length)
+        Ok(Outage { unanswered: longest_outage, silence: longest_gap.length })
     }
 }

@@ -259,6 +259,8 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.grpc.v1.trac
             "volumePluginDir": "/var/lib/kubelet/plugins-volume",
             "nodeStatusUpdateFrequency": "5s",
             "serializeImagePulls": false,
+            // A container that a test kills again and again must not be kept away for minutes.
+            "crashLoopBackOff": {"maxContainerRestartPeriod": "2s"},
         })
     }
 

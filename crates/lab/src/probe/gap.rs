@@ -100,3 +100,39 @@ impl Answers {
         Gap { from_nanos: self.started_nanos.saturating_add(latest_nanos), length }
     }
 }
+
+/// An answer that comes later than this after its probe does not end an outage: it waited for somebody who could give it.
+pub(super) const TIMELY: Duration = Duration::from_millis(20);
+
+/// When probes were sent, each with how long its answer took.
+#[derive(Debug, Default)]
+pub(super) struct Probes(Vec<(Duration, Option<Duration>)>);
+
+impl Probes {
+    /// One more is sent, `at` after the start; times never go back.
+    pub(super) fn push(&mut self, at: Duration) {
+        self.0.push((at, None));
+    }
+
+    /// The answer to the probe with this number, counted from 0, came `at` after the start. True if it is the first.
+    pub(super) fn answer(&mut self, number: usize, at: Duration) -> bool {
+        let Some((sent, answer @ None)) = self.0.get_mut(number) else { return false };
+        *answer = Some(at.saturating_sub(*sent));
+        true
+    }
+
+    /// The longest time in which no probe was sent that was answered within [`TIMELY`]: from the first such probe to the next one
+    /// that was. Unlike a time without answers, it does not grow with what delays the one who asks.
+    pub(super) fn longest_outage(&self) -> Duration {
+        let is_timely = |answer: &Option<Duration>| answer.is_some_and(|took| took <= TIMELY);
+        let (mut longest, mut since) = (Duration::ZERO, None);
+        for (sent, answer) in &self.0 {
+            let began = *since.get_or_insert(*sent);
+            longest = longest.max(*sent - began);
+            if is_timely(answer) {
+                since = None;
+            }
+        }
+        longest
+    }
+}

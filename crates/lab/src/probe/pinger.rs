@@ -9,7 +9,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{setsockopt, sockopt};
 
-use super::gap::Answers;
+use super::gap::{Answers, Probes};
 use super::{Gap, Pace, ProbeError, flow, is_stopped};
 use crate::capture::Transport;
 use crate::clock;
@@ -33,6 +33,8 @@ pub struct PingReport {
     pub answered: u32,
     /// The longest time without an answer, from the start and to the end included.
     pub longest_gap: Gap,
+    /// The longest time in which every probe that was sent stayed without an answer, or had it only more than 20 ms later.
+    pub longest_outage: Duration,
     /// What was said instead of an answer, and how often; for TCP also what timed out.
     pub failures: BTreeMap<ProbeError, u32>,
 }
@@ -90,6 +92,7 @@ impl Pinger {
 struct Tally {
     started: Instant,
     sent: u32,
+    probes: Probes,
     answers: Answers,
     failures: BTreeMap<ProbeError, u32>,
 }
@@ -97,11 +100,23 @@ struct Tally {
 impl Tally {
     fn start() -> Tally {
         let answers = Answers::new(clock::wall_nanos());
-        Tally { started: clock::now(), sent: 0, answers, failures: BTreeMap::new() }
+        let started = clock::now();
+        Tally { started, sent: 0, probes: Probes::default(), answers, failures: BTreeMap::new() }
     }
 
-    fn answered(&mut self) {
-        self.answers.push(self.started.elapsed());
+    /// One more probe goes; its number.
+    fn send(&mut self) -> u32 {
+        self.probes.push(self.started.elapsed());
+        self.sent += 1;
+        self.sent - 1
+    }
+
+    /// The answer to a probe is there. Further answers to the same one do not count.
+    fn answered(&mut self, number: u32) {
+        let at = self.started.elapsed();
+        if self.probes.answer(number as usize, at) {
+            self.answers.push(at);
+        }
     }
 
     fn failed(&mut self, error: ProbeError) {
@@ -114,6 +129,7 @@ impl Tally {
             sent: self.sent,
             answered: self.answers.count(),
             longest_gap: self.answers.longest_gap(end - self.started),
+            longest_outage: self.probes.longest_outage(),
             failures: self.failures,
         }
     }
@@ -126,9 +142,9 @@ fn ping_tcp(server: SocketAddr, stopped: &PipeReader, pace: Pace, timeout: Durat
         if is_stopped(stopped, due) {
             break;
         }
-        tally.sent += 1;
+        let number = tally.send();
         match connect_and_reset(server, timeout) {
-            Ok(()) => tally.answered(),
+            Ok(()) => tally.answered(number),
             Err(error) => tally.failed(error.into()),
         }
     }
@@ -143,23 +159,21 @@ fn connect_and_reset(server: SocketAddr, timeout: Duration) -> io::Result<()> {
 
 fn ping_udp(socket: &UdpSocket, stopped: &PipeReader, pace: Pace, timeout: Duration) -> PingReport {
     let mut tally = Tally::start();
-    let mut is_answered = vec![false; pace.count() as usize];
     let mut ticks = pace.ticks(tally.started);
     let mut latest = tally.started;
     while let Some(due) = ticks.next(clock::now()) {
-        if let Wait::Stopped = receive_until(socket, stopped, due, &mut tally, &mut is_answered) {
+        if let Wait::Stopped = receive_until(socket, stopped, due, &mut tally) {
             return tally.report(clock::now());
         }
         latest = clock::now();
-        let number = tally.sent;
-        tally.sent += 1;
+        let number = tally.send();
         if let Err(error) = socket.send(flow::question(number).as_bytes()) {
             tally.failed(error.into());
         }
     }
     while tally.answers.count() < tally.sent {
         let end = latest + timeout;
-        if let Wait::Over | Wait::Stopped = receive_some(socket, stopped, end, &mut tally, &mut is_answered) {
+        if let Wait::Over | Wait::Stopped = receive_some(socket, stopped, end, &mut tally) {
             break;
         }
     }
@@ -175,15 +189,9 @@ enum Wait {
 }
 
 /// Takes in answers until `until`.
-fn receive_until(
-    socket: &UdpSocket,
-    stopped: &PipeReader,
-    until: Instant,
-    tally: &mut Tally,
-    is_answered: &mut [bool],
-) -> Wait {
+fn receive_until(socket: &UdpSocket, stopped: &PipeReader, until: Instant, tally: &mut Tally) -> Wait {
     loop {
-        let ended = receive_some(socket, stopped, until, tally, is_answered);
+        let ended = receive_some(socket, stopped, until, tally);
         if ended != Wait::Received {
             return ended;
         }
@@ -191,19 +199,13 @@ fn receive_until(
 }
 
 /// Waits for an answer until `until` and takes in all that are there then.
-fn receive_some(
-    socket: &UdpSocket,
-    stopped: &PipeReader,
-    until: Instant,
-    tally: &mut Tally,
-    is_answered: &mut [bool],
-) -> Wait {
+fn receive_some(socket: &UdpSocket, stopped: &PipeReader, until: Instant, tally: &mut Tally) -> Wait {
     let left = until.saturating_duration_since(clock::now());
     let mut waits =
         [PollFd::new(socket.as_fd(), PollFlags::POLLIN), PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
     let polled = ppoll(&mut waits, Some(left.into()), None);
     let is_stopped = polled.is_ok() && waits[1].any().unwrap_or(true);
-    receive(socket, tally, is_answered);
+    receive(socket, tally);
     match (is_stopped, left.is_zero()) {
         (true, _) => Wait::Stopped,
         (false, true) => Wait::Over,
@@ -212,18 +214,12 @@ fn receive_some(
 }
 
 /// Takes in what waits at the socket.
-fn receive(socket: &UdpSocket, tally: &mut Tally, is_answered: &mut [bool]) {
+fn receive(socket: &UdpSocket, tally: &mut Tally) {
     let mut buffer = [0; MAX_DATAGRAM_BYTES];
     loop {
         match socket.recv(&mut buffer) {
             Ok(len) => match flow::split_answer(&buffer[..len]) {
-                Ok((number, _)) => {
-                    let first = is_answered.get_mut(number as usize).filter(|answered| !**answered);
-                    if let Some(answered) = first {
-                        *answered = true;
-                        tally.answered();
-                    }
-                }
+                Ok((number, _)) => tally.answered(number),
                 Err(error) => tally.failed(error),
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::arp::{answer_to, request};
 use super::flow::{question, split_answer};
-use super::gap::Answers;
+use super::gap::{Answers, Probes, TIMELY};
 use super::neighbour;
 use super::{Answer, Gap, Neighbour, Pace, ProbeError, is_stopped, until_answered};
 use crate::capture::{ArpOperation, MacAddr, Packet, decode};
@@ -141,6 +141,33 @@ fn the_longest_gap_is_found_at_the_start_in_the_middle_and_at_the_end() {
         let expected = Gap { from_nanos: 1_000_000_000 + from * 1_000_000, length: ms(length) };
         assert_eq!(answers.longest_gap(ms(end)), expected, "{times:?} until {end}");
         assert_eq!(answers.count() as usize, times.len());
+    }
+}
+
+#[test]
+fn an_outage_is_a_run_of_probes_that_nobody_answers_in_time() {
+    let in_time = Some(TIMELY);
+    let late = Some(TIMELY + ms(1));
+    let cases: [(&[Option<Duration>], u64); 6] = [
+        (&[], 0),
+        (&[in_time, in_time], 0),
+        (&[in_time, None, in_time], 10),
+        (&[None, None, in_time, None, in_time], 20),
+        (&[in_time, late, late, in_time], 20),
+        (&[in_time, None, None, None], 20),
+    ];
+    for (answers, outage) in cases {
+        let mut probes = Probes::default();
+        for (number, took) in answers.iter().enumerate() {
+            let sent = ms(10) * u32::try_from(number).unwrap();
+            probes.push(sent);
+            if let Some(took) = took {
+                assert!(probes.answer(number, sent + *took));
+                assert!(!probes.answer(number, sent), "the first answer counts");
+            }
+        }
+        assert_eq!(probes.longest_outage(), ms(outage), "{answers:?}");
+        assert!(!probes.answer(answers.len(), ms(0)), "nobody asked");
     }
 }
 
