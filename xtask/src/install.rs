@@ -49,8 +49,7 @@ pub fn documents() -> Result<Vec<Document>> {
         bfd_profile::definition(),
         community::definition(),
         speaker_status::definition(),
-    ]
-    {
+    ] {
         documents.push(document::<CustomResourceDefinition>(&serde_json::to_value(definition)?)?);
     }
     for who in Who::ALL {

@@ -9,8 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::definition;
-use crate::status::ConditionsStatus;
 use crate::selectors::{UnreadableSelector, read_all};
+use crate::status::ConditionsStatus;
 
 /// Name of the kind's definition.
 pub const DEFINITION: &str = "bgppeers.keryx.dev";

@@ -137,7 +137,9 @@ pub enum AliasError {
 impl fmt::Display for AliasError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(name) => write!(f, "no Community object gives the name '{name}', and {}", NoCommunity(name.clone())),
+            Self::Unknown(name) => {
+                write!(f, "no Community object gives the name '{name}', and {}", NoCommunity(name.clone()))
+            }
             Self::Ambiguous(name) => write!(f, "several Community objects give the name '{name}'"),
             Self::Invalid(name, error) => write!(f, "the community '{name}': {error}"),
         }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::definition;
 use crate::exposure::{AnnounceFrom, WithoutEndpoints};
-use crate::status::ConditionsStatus;
 use crate::selectors::{UnreadableSelector, read, read_all};
+use crate::status::ConditionsStatus;
 
 /// Name of the kind's definition.
 pub const DEFINITION: &str = "l2advertisements.keryx.dev";

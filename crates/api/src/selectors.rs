@@ -44,4 +44,3 @@ pub(crate) fn read(field: String, selector: &LabelSelector) -> Result<Selector, 
         .try_into()
         .map_err(|error: ParseExpressionError| UnreadableSelector { field, why: error.to_string() })
 }
-

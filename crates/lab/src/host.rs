@@ -93,6 +93,18 @@ impl Host {
             Ok(_) => MountNamespace::Of(mounts_holder(&self.name)),
             Err(_) => MountNamespace::Host,
         };
+        self.spawn_with(name, program, args, env, mounts)
+    }
+
+    /// As [`Host::spawn`], with these mounts.
+    pub(crate) fn spawn_with(
+        &self,
+        name: &str,
+        program: impl Into<PathBuf>,
+        args: impl IntoIterator<Item = impl Into<String>>,
+        env: impl IntoIterator<Item = (String, String)>,
+        mounts: MountNamespace,
+    ) -> Result<Process> {
         let name = format!("{}-{name}", self.name);
         anyhow::ensure!(!self.site.is_running(&name)?, "{name} runs already");
         let mut environment = self.site.parts.environment();

@@ -51,6 +51,7 @@ pub struct Builder {
     fake_nodes: u16,
     proxy_mode: ProxyMode,
     gateway_api: bool,
+    routers: bool,
 }
 
 impl Builder {
@@ -89,6 +90,11 @@ impl Builder {
     /// Whether the Gateway API's CustomResourceDefinitions are applied at start; they are unless switched off.
     pub fn gateway_api(self, gateway_api: bool) -> Builder {
         Builder { gateway_api, ..self }
+    }
+
+    /// Whether clients can be routers: see [`Host::bird`] and [`Host::frr`].
+    pub fn routers(self, routers: bool) -> Builder {
+        Builder { routers, ..self }
     }
 
     /// Brings the lab up and waits until it is ready to be used. Needs root, and [`crate::init`] first in `main`. On
@@ -157,6 +163,9 @@ impl Builder {
         if self.fake_nodes > 0 {
             parts.push(Part::Kwok);
         }
+        if self.routers {
+            parts.push(Part::Routers);
+        }
         parts
     }
 }
@@ -186,7 +195,7 @@ impl Lab {
     pub fn builder() -> Builder {
         let size = Size { nodes: 3, clients: 1, segments: 1 };
         let (tier, proxy_mode) = Default::default();
-        Builder { tier, size, fake_nodes: 0, proxy_mode, gateway_api: true }
+        Builder { tier, size, fake_nodes: 0, proxy_mode, gateway_api: true, routers: false }
     }
 
     /// The prefix of the names of its namespaces and cgroups, such as `kx1`.

@@ -58,6 +58,7 @@ mod process;
 mod progress;
 mod requests;
 mod role;
+pub mod router;
 mod run;
 mod running;
 mod site;

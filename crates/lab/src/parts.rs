@@ -24,6 +24,8 @@ pub(crate) enum Part {
     Kwok,
     /// Unpacked packages: containerd, runc, CNI plugins, nft, iptables.
     Debian,
+    /// Unpacked packages: BIRD and FRR.
+    Routers,
     /// The program of the pods' sandbox containers.
     Pause,
     /// The Gateway API's CustomResourceDefinitions.
@@ -38,6 +40,7 @@ impl Part {
             Part::CoreDns => "coredns",
             Part::Kwok => "kwok",
             Part::Debian => "debian",
+            Part::Routers => "routers",
             Part::Pause => "pause",
             Part::Crds => "crds",
         }
@@ -106,6 +109,18 @@ impl Parts {
         self.folder(Part::Debian).join("root").join(path.trim_start_matches('/'))
     }
 
+    /// A file of the routers' packages, by its absolute path there.
+    pub(crate) fn router(&self, path: &str) -> PathBuf {
+        self.folder(Part::Routers).join("root").join(path.trim_start_matches('/'))
+    }
+
+    /// The routers' shared libraries, as a value of `LD_LIBRARY_PATH`.
+    pub(crate) fn router_library_path(&self) -> String {
+        let folders = library_folders(&self.folder(Part::Routers).join("root"));
+        let of_frr: Vec<_> = folders.iter().map(|folder| folder.join("frr")).collect();
+        joined(folders.into_iter().chain(of_frr))
+    }
+
     /// What a program needs in its environment to find the unpacked ones, and iptables its extensions.
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
         let folders = [self.debian("/usr/bin"), self.debian("/usr/sbin")];
@@ -118,19 +133,22 @@ impl Parts {
 
     /// The folders of the unpacked shared libraries.
     pub(crate) fn library_folders(&self) -> Vec<PathBuf> {
-        let triplets =
-            ["/usr/lib", "/lib"].into_iter().flat_map(|above| std::fs::read_dir(self.debian(above)));
-        let folders = triplets.flatten().flatten().map(|entry| entry.path());
-        let mut folders: Vec<_> =
-            folders.filter(|path| path.to_string_lossy().ends_with("-linux-gnu")).collect();
-        folders.sort();
-        folders
+        library_folders(&self.debian("/"))
     }
 
     /// The same as a value of `LD_LIBRARY_PATH`.
     pub(crate) fn library_path(&self) -> String {
         joined(self.library_folders())
     }
+}
+
+/// The folders of shared libraries below an unpacked root.
+fn library_folders(root: &Path) -> Vec<PathBuf> {
+    let triplets = ["usr/lib", "lib"].into_iter().flat_map(|above| std::fs::read_dir(root.join(above)));
+    let folders = triplets.flatten().flatten().map(|entry| entry.path());
+    let mut folders: Vec<_> = folders.filter(|path| path.to_string_lossy().ends_with("-linux-gnu")).collect();
+    folders.sort();
+    folders
 }
 
 fn joined(folders: impl IntoIterator<Item = PathBuf>) -> String {

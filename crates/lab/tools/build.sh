@@ -2,7 +2,7 @@
 # Builds what the lab runs (Kubernetes, etcd, CoreDNS, kwok, container runtime, Gateway API CRDs) into a cache that is
 # keyed by content, so a second call finds everything and ends in well under a second.
 #
-#   build.sh [PART ...]      parts: kubernetes etcd coredns kwok debian pause crds   (default: all)
+#   build.sh [PART ...]      parts: kubernetes etcd coredns kwok debian routers pause crds   (default: all)
 #   build.sh --print         one line PART=FOLDER for each part, nothing is built
 #
 # KERYX_LAB_CACHE   cache folder (default: $XDG_CACHE_HOME/keryx-lab or ~/.cache/keryx-lab)
@@ -27,14 +27,24 @@ debian_packages="containerd runc containernetworking-plugins nftables libnftable
 libedit2 libbsd0 libmd0 libseccomp2 libtinfo6
 iptables libxtables12 libip4tc2 libip6tc2 libnetfilter-conntrack3 libnfnetlink0"
 
+# Routers, and every library of theirs that a small system lacks.
+router_packages="bird2 frr libssh-gcrypt-4 libyang2 libjson-c5 libc-ares2 libprotobuf-c1 libpcre2-8-0 libgcrypt20 libgpg-error0
+libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1 libcap2 libreadline8 libtinfo6 libelf1 zlib1g
+libcrypt1 libpam0g libaudit1 libcap-ng0"
+
+packages_folder() { # PART PACKAGES
+  echo "$cache/$1-$(. /etc/os-release && echo "$ID-$VERSION_ID-$2" | sha256sum | cut -c1-12)"
+}
+
 folder() {
   case $1 in
     kubernetes) [ -n "${KERYX_LAB_KUBE:-}" ] && echo "$KERYX_LAB_KUBE" || echo "$cache/kubernetes-$(key "$here"/kubernetes/go.{mod,sum})" ;;
     etcd | coredns | kwok) echo "$cache/$1-$(key "$here/$1"/go.{mod,sum})" ;;
-    debian) echo "$cache/debian-$(. /etc/os-release && echo "$ID-$VERSION_ID-$debian_packages" | sha256sum | cut -c1-12)" ;;
+    debian) packages_folder debian "$debian_packages" ;;
+    routers) packages_folder routers "$router_packages" ;;
     pause) echo "$cache/pause-$(key "$here/pause.c")" ;;
     crds) echo "$cache/gateway-api-$gateway_api_version-$gateway_api_channel" ;;
-    *) fail "unknown part '$1'" "one of: kubernetes etcd coredns kwok debian pause crds" ;;
+    *) fail "unknown part '$1'" "one of: kubernetes etcd coredns kwok debian routers pause crds" ;;
   esac
 }
 
@@ -55,21 +65,27 @@ make_etcd() { go_build etcd "$1" ""; mv "$1/v3" "$1/etcd" 2>/dev/null || mv "$1/
 make_coredns() { go_build coredns "$1" ""; }
 make_kwok() { go_build kwok "$1" ""; }
 
-make_debian() {
-  need apt-get "the lab takes its container runtime from Debian or Ubuntu packages"
+unpack() { # FOLDER PACKAGES
+  need apt-get "the lab takes its container runtime and routers from Debian or Ubuntu packages"
   need dpkg-deb "apt-get install dpkg"
   mkdir -p "$1/deb" "$1/root"
   # shellcheck disable=SC2086 # a list of words
-  (cd "$1/deb" && apt-get download -q $debian_packages >/dev/null 2>"$1/apt.log") ||
+  (cd "$1/deb" && apt-get download -q $2 >/dev/null 2>"$1/apt.log") ||
     fail "apt-get download failed: $(tail -n 1 "$1/apt.log")" "run 'apt-get update' once as root, then again"
   local deb
   for deb in "$1"/deb/*.deb; do dpkg-deb -x "$deb" "$1/root"; done
+  rm -rf "$1/deb" "$1/apt.log"
+}
+
+make_routers() { unpack "$1" "$router_packages"; }
+
+make_debian() {
+  unpack "$1" "$debian_packages"
   # What the package's update-alternatives would link.
   local family command
   for family in iptables ip6tables; do
     for command in "" -save -restore; do ln -s xtables-nft-multi "$1/root/usr/sbin/$family$command"; done
   done
-  rm -rf "$1/deb" "$1/apt.log"
 }
 
 make_pause() {
@@ -89,10 +105,10 @@ make_crds() {
 }
 
 if [ "${1:-}" = --print ]; then
-  for part in kubernetes etcd coredns kwok debian pause crds; do echo "$part=$(folder $part)"; done
+  for part in kubernetes etcd coredns kwok debian routers pause crds; do echo "$part=$(folder $part)"; done
   exit
 fi
-[ $# -gt 0 ] || set -- kubernetes etcd coredns kwok debian pause crds
+[ $# -gt 0 ] || set -- kubernetes etcd coredns kwok debian routers pause crds
 for part in "$@"; do
   target=$(folder "$part")
   [ ! -d "$target" ] || continue

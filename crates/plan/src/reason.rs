@@ -77,7 +77,9 @@ pub enum Reason {
         node: NodeName,
     },
     /// No BGPAdvertisement is about this address.
-    #[error("no BGPAdvertisement is about this address; name its pool in one, or, if one should be, see its conditions")]
+    #[error(
+        "no BGPAdvertisement is about this address; name its pool in one, or, if one should be, see its conditions"
+    )]
     NoBgpAdvertisement,
     /// No BGPAdvertisement about this address selects this node.
     #[error("no BGPAdvertisement about this address selects this node; see their nodeSelectors")]

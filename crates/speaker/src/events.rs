@@ -64,9 +64,8 @@ impl Events {
     /// Tells of sessions that have come to stand since the last time, or no longer do. A session whose BGPPeer is gone was ended on
     /// purpose.
     pub(crate) fn tell_sessions(&mut self, standings: &Standings, now: Instant) {
-        let stands = |name: &Arc<str>| {
-            standings.get(name).is_some_and(|standing| standing.agreed().is_some())
-        };
+        let stands =
+            |name: &Arc<str>| standings.get(name).is_some_and(|standing| standing.agreed().is_some());
         let names: BTreeSet<Arc<str>> = standings.keys().chain(&self.established).cloned().collect();
         for name in names {
             let (is_up, was_up) = (stands(&name), self.established.contains(&name));
@@ -119,8 +118,11 @@ fn session_event(me: &NodeName, standing: Option<&Standing>) -> Event {
     let (type_, reason, note) = match standing {
         Some(Standing { state: State::Established(agreed), .. }) => {
             let families: Vec<String> = agreed.families.iter().map(ToString::to_string).collect();
-            let note =
-                format!("Node {me} has a session with AS {}, for {}", agreed.remote_as, families.join(" and "));
+            let note = format!(
+                "Node {me} has a session with AS {}, for {}",
+                agreed.remote_as,
+                families.join(" and ")
+            );
             (EventType::Normal, "SessionEstablished", note)
         }
         Some(Standing { last_error: Some(why), .. }) => {

@@ -51,7 +51,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (standings, standings_seen) = state::channel(Standings::default());
     let (passwords, passwords_seen) = state::channel(None);
     let (bfd, bfd_thread) = drivers::bfd::start(metrics.clone(), stop.clone())?;
-    let channels = drivers::bgp::Channels { orders: announce_seen.clone(), passwords: passwords_seen, standings };
+    let channels =
+        drivers::bgp::Channels { orders: announce_seen.clone(), passwords: passwords_seen, standings };
     let node = args.node_name.clone();
     let bgp = drivers::bgp::start(channels, node, bfd, metrics.clone(), stop.clone())?;
     let channels =
@@ -95,7 +96,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
 /// Waits for drivers to end.
 fn join_all<const N: usize>(drivers: [(&str, JoinHandle<()>); N]) -> anyhow::Result<()> {
-    let outcomes = drivers.map(|(name, thread)| thread.join().map_err(|_| anyhow!("the {name} driver panicked")));
+    let outcomes =
+        drivers.map(|(name, thread)| thread.join().map_err(|_| anyhow!("the {name} driver panicked")));
     outcomes.into_iter().collect()
 }
 
@@ -122,4 +124,3 @@ async fn guard(
     }
     drivers::guard::run(orders, guarded, metrics, stop).await;
 }
-

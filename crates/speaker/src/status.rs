@@ -129,7 +129,11 @@ fn status(summary: &Summary, standings: &Standings) -> SpeakerStatusStatus {
         conflicting: count(summary.conflicts.len()),
         conflicts: summary.conflicts.iter().take(CONFLICTS_MAX).map(conflict).collect(),
         established: count(standings.values().filter(|standing| standing.agreed().is_some()).count()),
-        sessions: standings.iter().take(SESSIONS_MAX).map(|(peer, standing)| session(peer, standing)).collect(),
+        sessions: standings
+            .iter()
+            .take(SESSIONS_MAX)
+            .map(|(peer, standing)| session(peer, standing))
+            .collect(),
     }
 }
 
@@ -144,7 +148,11 @@ fn session(peer: &str, standing: &Standing) -> BgpSession {
         remote_asn: agreed.map(|agreed| agreed.remote_as.get()),
         router_id: agreed.map(|agreed| agreed.router_id.get()),
         families: agreed.iter().flat_map(|agreed| &agreed.families).map(ToString::to_string).collect(),
-        capabilities: agreed.iter().flat_map(|agreed| &agreed.capabilities).map(|&name| name.to_owned()).collect(),
+        capabilities: agreed
+            .iter()
+            .flat_map(|agreed| &agreed.capabilities)
+            .map(|&name| name.to_owned())
+            .collect(),
         prefixes_sent: agreed.map_or(0, |_| u32::try_from(standing.prefixes).unwrap_or(u32::MAX)),
         bfd: standing.bfd.as_ref().map(|state| match state {
             SessionState::Up => "Up".to_owned(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use keryx_api::l2_advertisement::{
-    CONDITION_READY, CONDITION_RESOLVED_REFS, L2Advertisement, ConditionsStatus,
+    CONDITION_READY, CONDITION_RESOLVED_REFS, ConditionsStatus, L2Advertisement,
 };
 use keryx_gateway::conditions::{self, Wanted};
 use serde_json::json;

@@ -90,13 +90,7 @@ impl Objects {
     kind!(BGPPeer, peers, apply_peer, delete_peer, reset_peers);
     kind!(BFDProfile, profiles, apply_profile, delete_profile, reset_profiles);
     kind!(Community, communities, apply_community, delete_community, reset_communities);
-    kind!(
-        BGPAdvertisement,
-        advertisements,
-        apply_advertisement,
-        delete_advertisement,
-        reset_advertisements
-    );
+    kind!(BGPAdvertisement, advertisements, apply_advertisement, delete_advertisement, reset_advertisements);
 
     /// Whether there is any BGPAdvertisement, readable or not.
     pub(crate) fn are_advertised(&self) -> bool {
@@ -110,9 +104,10 @@ impl Objects {
             return Refreshed::default();
         }
         let aliases = Aliases::of(self.communities.0.values());
-        let read = self.advertisements.0.iter().filter_map(|(name, spec)| {
-            Some((Arc::clone(name), Advertisement::of(spec, &aliases, nodes)?))
-        });
+        let read =
+            self.advertisements.0.iter().filter_map(|(name, spec)| {
+                Some((Arc::clone(name), Advertisement::of(spec, &aliases, nodes)?))
+            });
         let read = read.collect();
         let sessions = self.sessions_of(nodes, me);
         let refreshed = Refreshed { advertisements: self.read != read, sessions: self.sessions != sessions };

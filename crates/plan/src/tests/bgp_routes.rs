@@ -73,7 +73,8 @@ fn with_an_advertisement_of_either_kind_layer_2_follows_those_for_layer_2_alone(
     let mut index = advertising(r#"{"ipAddressPools": ["other"]}"#);
     assert_eq!(reason(&mut index, "a", "198.51.100.1"), Reason::NoAdvertisement);
     index.apply_l2_advertisement(&mk_l2_advertisement("y", "{}"));
-    let announced = |index: &mut Index, me| seen_from(index, me, "198.51.100.1").decision == Decision::Announce;
+    let announced =
+        |index: &mut Index, me| seen_from(index, me, "198.51.100.1").decision == Decision::Announce;
     assert!(["a", "b", "c"].iter().any(|me| announced(&mut index, me)));
     advertise(&mut index, "x", "{}");
     assert_eq!(prefixes(&mut index, "a"), ["198.51.100.1/32"], "both at once");
@@ -205,14 +206,23 @@ fn an_aggregate_stands_while_one_address_within_is_advertised() {
 
 #[test]
 fn what_several_say_of_one_prefix_is_merged() {
-    let mut index = advertising(r#"{"communities": ["64512:1"], "localPref": 90, "med": 20, "asPathPrepend": 3}"#);
+    let mut index =
+        advertising(r#"{"communities": ["64512:1"], "localPref": 90, "med": 20, "asPathPrepend": 3}"#);
     let first = told(&mut index);
     assert_eq!((first.local_pref, first.med, first.as_path_prepend), (Some(90), Some(20), 3));
-    advertise(&mut index, "y", r#"{"communities": ["64512:2", "large:1:2:3"], "med": 10, "asPathPrepend": 1}"#);
+    advertise(
+        &mut index,
+        "y",
+        r#"{"communities": ["64512:2", "large:1:2:3"], "med": 10, "asPathPrepend": 1}"#,
+    );
     let both = told(&mut index);
     assert_eq!(both.communities, [64512 << 16 | 1, 64512 << 16 | 2].into());
     assert_eq!(both.large_communities, [[1, 2, 3]].into());
-    assert_eq!((both.local_pref, both.med, both.as_path_prepend), (None, Some(10), 1), "a missing preference is 100");
+    assert_eq!(
+        (both.local_pref, both.med, both.as_path_prepend),
+        (None, Some(10), 1),
+        "a missing preference is 100"
+    );
     advertise(&mut index, "y", r#"{"localPref": 110}"#);
     assert_eq!(told(&mut index).local_pref, Some(110));
     advertise(&mut index, "y", r#"{"peers": ["q"], "communities": ["64512:2"]}"#);

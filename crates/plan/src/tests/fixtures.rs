@@ -253,7 +253,8 @@ pub(super) fn mk_bfd_profile(name: &str, spec: &str) -> BFDProfile {
 }
 
 pub(super) fn mk_community(name: &str, aliases: &[(&str, &str)]) -> Community {
-    let alias = |(name, value): &(&str, &str)| CommunityAlias { name: (*name).into(), value: (*value).into() };
+    let alias =
+        |(name, value): &(&str, &str)| CommunityAlias { name: (*name).into(), value: (*value).into() };
     Community::new(name, CommunitySpec { communities: aliases.iter().map(alias).collect() })
 }
 

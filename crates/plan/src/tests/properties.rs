@@ -352,8 +352,9 @@ impl Model {
                 false => index.delete_bgp_peer(name),
             },
             Op::BgpAdvertisement(name, new) => match put(&mut self.bgp_advertisements, name, new) {
-                true => index
-                    .apply_bgp_advertisement(&mk_bgp_advertisement(name, self.bgp_advertisements[name])),
+                true => {
+                    index.apply_bgp_advertisement(&mk_bgp_advertisement(name, self.bgp_advertisements[name]))
+                }
                 false => index.delete_bgp_advertisement(name),
             },
             Op::Community(name, new) => match put(&mut self.communities, name, new) {

@@ -34,9 +34,7 @@ impl Core {
                     Change::Delete(slice) => {
                         self.index.delete_endpoint_slice(&namespace_of(&*slice), &slice.name_any());
                     }
-                    Change::Reset(all) => {
-                        self.index.reset_endpoint_slices(each(&all))
-                    }
+                    Change::Reset(all) => self.index.reset_endpoint_slices(each(&all)),
                 }
             }
             Input::Nodes(change) => self.apply_nodes(change),

@@ -46,8 +46,7 @@ fn without_unguarded(mut orders: Orders, guarded: &BTreeSet<IpAddr>) -> Orders {
     if orders.plan.vips.iter().any(|(vip, plan)| is_early(vip, plan)) {
         Arc::make_mut(&mut orders.plan).vips.retain(|vip, plan| !is_early(vip, plan));
     }
-    let is_guarded =
-        |prefix: &IpNet| guarded.range(prefix.network()..=prefix.broadcast()).next().is_some();
+    let is_guarded = |prefix: &IpNet| guarded.range(prefix.network()..=prefix.broadcast()).next().is_some();
     if !orders.plan.bgp.routes.keys().all(is_guarded) {
         Arc::make_mut(&mut orders.plan).bgp.routes.retain(|prefix, _| is_guarded(prefix));
     }

@@ -94,9 +94,9 @@ pub fn start(
         .name("bgp".to_owned())
         .spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let outcome = runtime.context("failed to start the BGP runtime").and_then(|runtime| {
-                runtime.block_on(run(channels, node, bfd, metrics, stop.clone()))
-            });
+            let outcome = runtime
+                .context("failed to start the BGP runtime")
+                .and_then(|runtime| runtime.block_on(run(channels, node, bfd, metrics, stop.clone())));
             if let Err(error) = outcome {
                 tracing::error!("BGP driver ended: {error:#}");
                 stop.cancel();
@@ -375,7 +375,11 @@ fn key(plan: &PeerPlan, passwords: &Passwords) -> Key {
         Some(Password::Secret(name)) => match passwords {
             None => Key::Missing("the Secrets could not be read yet".to_owned()),
             Some(passwords) => passwords.get(&**name).map_or_else(
-                || Key::Missing(format!("there is no Secret {name} with a key 'password' in Keryx' namespace")),
+                || {
+                    Key::Missing(format!(
+                        "there is no Secret {name} with a key 'password' in Keryx' namespace"
+                    ))
+                },
                 |octets| Key::Is(Arc::clone(octets)),
             ),
         },

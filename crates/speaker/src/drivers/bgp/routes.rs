@@ -40,13 +40,7 @@ struct Known {
 
 impl Routes {
     pub(super) fn new(peer: Arc<str>) -> Self {
-        Self {
-            peer,
-            plan: BTreeMap::new(),
-            told: BTreeMap::new(),
-            leave_at: None,
-            known: BTreeMap::new(),
-        }
+        Self { peer, plan: BTreeMap::new(), told: BTreeMap::new(), leave_at: None, known: BTreeMap::new() }
     }
 
     /// Follows a plan: what its peer has to be told now. Looks at every entry, and does no more for one that is the very
@@ -71,7 +65,9 @@ impl Routes {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.leave_at.filter(|_| self.plan.iter().any(|(prefix, route)| route.leaving && self.told.contains_key(prefix)))
+        self.leave_at.filter(|_| {
+            self.plan.iter().any(|(prefix, route)| route.leaving && self.told.contains_key(prefix))
+        })
     }
 
     /// Withdraws the routes that have been leaving for long enough.
@@ -115,10 +111,7 @@ impl Routes {
             return None;
         }
         if !self.known.contains_key(&attributes) {
-            let known = Known {
-                staying: said(&attributes, false)?,
-                leaving: said(&attributes, true)?,
-            };
+            let known = Known { staying: said(&attributes, false)?, leaving: said(&attributes, true)? };
             self.known.insert(Arc::clone(&attributes), known);
         }
         let known = self.known.get(&attributes)?;

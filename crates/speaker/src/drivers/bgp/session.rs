@@ -191,7 +191,8 @@ impl Session {
     }
 
     fn accept(&mut self, stream: TcpStream) {
-        let prepared = tcp::set_ttl(&stream, settings::ttl(&self.parts.plan)).and_then(|()| Connection::new(stream));
+        let prepared =
+            tcp::set_ttl(&stream, settings::ttl(&self.parts.plan)).and_then(|()| Connection::new(stream));
         match prepared {
             Ok(connection) => {
                 if let Some(id) = self.parts.peer.accept(connection.local(), clock::now()) {
@@ -311,7 +312,9 @@ impl Session {
             Event::Established(session) => {
                 info!(peer = name, remote_as = %session.remote_as, "BGP session established");
                 let agreed = Agreed::from(&session);
-                self.note(|standing| (standing.state, standing.last_error) = (State::Established(agreed), None));
+                self.note(|standing| {
+                    (standing.state, standing.last_error) = (State::Established(agreed), None)
+                });
             }
             Event::Down(reason) => {
                 warn!(peer = name, "BGP session lost: {reason}");
@@ -343,7 +346,12 @@ impl Session {
 
     fn note_prefixes(&mut self) {
         let prefixes = self.routes.len();
-        self.parts.metrics.bgp.prefixes.get_or_create(&self.labels()).set(i64::try_from(prefixes).unwrap_or(i64::MAX));
+        self.parts
+            .metrics
+            .bgp
+            .prefixes
+            .get_or_create(&self.labels())
+            .set(i64::try_from(prefixes).unwrap_or(i64::MAX));
         self.note(|standing| standing.prefixes = prefixes);
     }
 

@@ -56,7 +56,9 @@ fn router_id(internal_ips: &[IpAddr], node: &str) -> Ipv4Addr {
         IpAddr::V6(_) => None,
     });
     // FNV-1a: the same on every start and with every build.
-    let hash = || node.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash = || {
+        node.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    };
     ipv4.unwrap_or_else(|| Ipv4Addr::from_bits(hash().max(1)))
 }
 

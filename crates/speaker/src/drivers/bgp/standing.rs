@@ -98,7 +98,10 @@ impl From<&Session> for Agreed {
             router_id: session.remote_id,
             hold_time_secs: session.hold_time.as_secs(),
             families: Family::ALL.into_iter().filter(is_sent).collect(),
-            capabilities: capabilities.into_iter().filter_map(|(name, known)| known.then_some(name)).collect(),
+            capabilities: capabilities
+                .into_iter()
+                .filter_map(|(name, known)| known.then_some(name))
+                .collect(),
         }
     }
 }

@@ -47,11 +47,8 @@ fn a_peer_is_told_what_is_for_it_and_then_only_the_difference() {
         ("192.0.2.2/32", route(&[("tor", 1)], false)),
         ("192.0.2.3/32", route(&[("tor", 7)], false)),
     ]);
-    let difference = [
-        change("192.0.2.2/32", Some(1)),
-        change("192.0.2.3/32", Some(7)),
-        change("192.0.2.4/32", None),
-    ];
+    let difference =
+        [change("192.0.2.2/32", Some(1)), change("192.0.2.3/32", Some(7)), change("192.0.2.4/32", None)];
     assert_eq!(told(routes.follow(&second, now)), difference);
     assert_eq!(routes.len(), 3);
 }
@@ -99,10 +96,8 @@ fn what_leaves_already_is_not_announced_for_that() {
 #[test]
 fn equal_attributes_are_one_object_and_are_forgotten_with_their_last_route() {
     let (mut routes, now) = (routes(), clock());
-    let two = plan(&[
-        ("192.0.2.1/32", route(&[("tor", 1)], false)),
-        ("192.0.2.2/32", route(&[("tor", 1)], false)),
-    ]);
+    let two =
+        plan(&[("192.0.2.1/32", route(&[("tor", 1)], false)), ("192.0.2.2/32", route(&[("tor", 1)], false))]);
     let changes = routes.follow(&two, now);
     let [first, second] = [0, 1].map(|index: usize| changes[index].1.as_ref().unwrap());
     assert!(Arc::ptr_eq(first, second));
