@@ -6,7 +6,7 @@
 mod bird;
 mod frr;
 
-pub use bird::{Bird, BirdRoute};
+pub use bird::{Bird, BirdPath, BirdRoute};
 pub use frr::Frr;
 
 use std::fs;
@@ -35,12 +35,12 @@ impl Host {
         Bird::start(self, config)
     }
 
-    /// Starts FRR's zebra, bgpd and bfdd with this configuration and waits until they answer.
+    /// Starts FRR's zebra, bgpd and bfdd and waits until they answer. bgpd and bfdd have a configuration each.
     ///
     /// # Errors
     /// One of them does not start; the lab was built without routers.
-    pub fn frr(&self, config: &str) -> Result<Frr> {
-        Frr::start(self, config)
+    pub fn frr(&self, bgpd: &str, bfdd: &str) -> Result<Frr> {
+        Frr::start(self, bgpd, bfdd)
     }
 
     /// A folder of a router on this host.

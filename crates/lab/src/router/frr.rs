@@ -25,7 +25,7 @@ pub struct Frr {
 }
 
 impl Frr {
-    pub(super) fn start(host: &Host, config: &str) -> Result<Frr> {
+    pub(super) fn start(host: &Host, bgpd: &str, bfdd: &str) -> Result<Frr> {
         let folder = host.router_folder("frr")?;
         let file = |name: &str, contents: &str| -> Result<PathBuf> {
             let path = folder.join(name);
@@ -43,9 +43,9 @@ impl Frr {
                 target: "/etc/group".into(),
             },
         ];
-        let config = file("frr.conf", config)?;
         let mut frr = Frr { daemons: BTreeMap::new() };
-        for daemon in DAEMONS {
+        for (daemon, config) in DAEMONS.into_iter().zip(["", bgpd, bfdd]) {
+            let config = file(&format!("{daemon}.conf"), config)?;
             let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
             let mut arguments = vec!["-u", "root", "-g", "root", "-P", "0", "--log", "stdout"];
             let rest = [

@@ -175,7 +175,6 @@ impl Driver {
         for name in gone {
             self.stop(&name, Stop::Deconfigured).await;
         }
-        self.note_idle(&orders);
         for (name, plan) in &bgp.peers {
             if let Some(text) = &plan.admin_down {
                 self.stop(name, Stop::Shutdown { text: text.to_string() }).await;
@@ -192,6 +191,7 @@ impl Driver {
             self.bring_up(name, plan, config).await;
         }
         self.starting = false;
+        self.note_idle(&orders);
         self.listen();
     }
 
