@@ -7,8 +7,8 @@
 //!                                                 └─▶ guard driver
 //! ```
 //!
-//! Kubernetes, metrics and the guard share one runtime; layer 2 has a thread of its own, so that a large list or a
-//! slow scrape never delays an ARP answer.
+//! Kubernetes, metrics and the guard share one runtime; layer 2 and BFD have a thread each, so that a large list or a
+//! slow scrape never delays an ARP answer or lets a BFD session fail.
 
 mod args;
 mod clock;
@@ -23,6 +23,6 @@ mod snapshot;
 mod status;
 
 pub use args::Args;
-pub use metrics::{Metrics, ReasonLabels};
+pub use metrics::{CauseLabels, Metrics, ReasonLabels};
 pub use orders::Orders;
 pub use runtime::run;

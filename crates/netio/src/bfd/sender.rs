@@ -68,3 +68,20 @@ impl Sender {
         self.socket.send_to(payload, &self.remote).map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_leave_with_a_ttl_of_255_marked_as_internetwork_control() {
+        let open = |remote: &str| {
+            let remote = remote.parse().unwrap();
+            // The kernel chooses the port.
+            Sender::open(Session { remote, source: None, source_port: 0, device: None }).unwrap().socket
+        };
+        let (v4, v6) = (open("192.0.2.1:3784"), open("[2001:db8::1]:3784"));
+        assert_eq!((v4.ttl_v4().unwrap(), v4.tos_v4().unwrap()), (255, 48 << 2));
+        assert_eq!((v6.unicast_hops_v6().unwrap(), v6.tclass_v6().unwrap()), (255, 48 << 2));
+    }
+}

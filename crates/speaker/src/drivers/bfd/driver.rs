@@ -17,8 +17,8 @@ use crate::metrics::Metrics;
 /// How often sockets are tried again that could not be opened, those are closed that nobody needs, and what the kernel
 /// dropped is counted.
 const UPKEEP: Duration = Duration::from_secs(1);
-/// Why a session is down whose interface has the name of another one that is gone.
-const REPLACED: &str = "the interface was replaced";
+/// Why a session has failed whose interface is gone, or another one by the same name.
+const INTERFACE_GONE: &str = "its interface was removed";
 
 pub(super) struct Driver {
     sessions: Sessions,
@@ -84,9 +84,7 @@ impl Driver {
             {
                 self.sessions.release(session, *id, now);
                 client.share = None;
-                if wanted.is_ok() {
-                    client.told.send_if_modified(|told| told.down(true, REPLACED));
-                }
+                client.told.send_if_modified(|told| told.down(true, INTERFACE_GONE));
             }
             let outcome = wanted.and_then(|wanted| {
                 let session = match client.share {
