@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -62,13 +63,15 @@ impl Scene {
         self.lab.node(1).namespace().run(|| Sender::open(session))
     }
 
-    /// Waits for a datagram, and for the runtime to say that there is no other.
+    /// Waits for a datagram, after which neither the kernel nor the runtime may say that there is another.
     fn receive(&self, receiver: &Receiver, payload: &mut [u8]) -> Result<Received> {
         let readable =
             async { tokio::time::timeout(LIMIT, poll_fn(|context| receiver.poll_readable(context))).await };
         self.runtime.block_on(readable).context("nothing arrives")??;
         let received = receiver.try_recv(payload)?.context("the runtime was wrong")?;
-        ensure!(receiver.try_recv(payload)?.is_none(), "there is another datagram");
+        ensure!(receiver.try_recv(&mut [])?.is_none(), "there is another datagram");
+        let looks = poll_fn(|context| Poll::Ready(receiver.poll_readable(context).is_pending()));
+        ensure!(self.runtime.block_on(looks), "the runtime still says that there is something to read");
         Ok(received)
     }
 }

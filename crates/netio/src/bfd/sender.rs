@@ -15,7 +15,7 @@ const RETURN: u16 = 0x06;
 /// Whose packets a socket sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session<'a> {
-    /// Where to. A link-local address needs the scope id, which is the interface's number.
+    /// Where to. A link-local address needs the scope id, which is the interface's number, or the device.
     pub remote: SocketAddr,
     /// The address to send from, which this node must have; else the kernel chooses one.
     pub source: Option<IpAddr>,
@@ -38,7 +38,7 @@ impl Sender {
     /// # Errors
     /// `EADDRINUSE` if another socket has the source port: take another one. `EADDRNOTAVAIL` if the node does not have the
     /// source address. `ENODEV` if there is no such device. `InvalidInput` if the source is of the other family or a
-    /// link-local one has no scope id.
+    /// link-local one has neither scope id nor device.
     pub fn open(session: Session<'_>) -> io::Result<Self> {
         let Session { remote, source, source_port, device } = session;
         let domain = Domain::for_address(remote);
