@@ -9,7 +9,7 @@ use keryx_bfd::packet::PACKET_LEN;
 use keryx_bfd::{Config, Diagnostic, Discriminator, Packet, SINGLE_HOP_PORT, State};
 use keryx_lab::{Host, Lab};
 use keryx_speaker::drivers::bfd::{self, Bfd, News, Reason, Request, SessionState, Watched};
-use keryx_speaker::{Metrics, ReasonLabels};
+use keryx_speaker::{CauseLabels, Metrics, ReasonLabels};
 use keryx_tests::wait;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,16 @@ impl Driver {
 
     fn discards(&self, reason: &'static str) -> u64 {
         self.metrics.bfd.discards.get_or_create(&ReasonLabels { reason }).get()
+    }
+
+    /// Waits until so many sessions are wanted, and so many of them up.
+    fn wait_sessions(&self, all: i64, up: i64) -> Result<()> {
+        let metrics = &self.metrics.bfd;
+        let counted = || (metrics.sessions.get(), metrics.sessions_up.get());
+        wait::until_within(LIMIT, &format!("{all} sessions, {up} up"), || {
+            Ok((counted() == (all, up)).then_some(()))
+        })
+        .with_context(|| format!("sessions, and those that are up: {:?}", counted()))
     }
 
     fn wait_received(&self, count: u64) -> Result<()> {
@@ -143,10 +153,9 @@ fn up() -> Result<()> {
     }
     scene.wait_up(&mut watched)?;
     for driver in &drivers {
-        let metrics = &driver.metrics.bfd;
-        ensure!(metrics.sessions.get() == 4, "{} sessions", metrics.sessions.get());
-        ensure!(metrics.sessions_up.get() == 4, "{} sessions are up", metrics.sessions_up.get());
-        ensure!(metrics.packets_sent.get() >= 8, "{} packets were sent", metrics.packets_sent.get());
+        driver.wait_sessions(4, 4)?;
+        let sent = driver.metrics.bfd.packets_sent.get();
+        ensure!(sent >= 8, "{sent} packets were sent");
     }
     Ok(())
 }
@@ -189,7 +198,10 @@ fn cut() -> Result<()> {
         ensure!(cause == "the peer was silent for the detection time", "cause: {cause}");
         eprintln!("bfd: 3 x 300 ms, down {most:?} after a silent cut");
     }
-    ensure!(drivers[0].metrics.bfd.sessions_up.get() == 0, "the session is counted as up");
+    drivers[0].wait_sessions(1, 0)?;
+    let downs =
+        drivers[0].metrics.bfd.downs.get_or_create(&CauseLabels { cause: "detection_time_expired" }).get();
+    ensure!(downs == 1, "{downs} sessions are counted that went down");
 
     scene.lab.node(1).plug(0)?;
     scene.wait_up(&mut watched)
@@ -216,7 +228,7 @@ fn shared() -> Result<()> {
     let [first, mut peer] = scene.pair(&drivers, every(50))?;
     let mut second = drivers[0].bfd.acquire(to(scene.lab.node(2).address_v4().into()));
     scene.wait_up([&mut second])?;
-    ensure!(drivers[0].metrics.bfd.sessions.get() == 1, "the second client has a session of its own");
+    drivers[0].wait_sessions(1, 1).context("the second client has a session of its own")?;
     let received = drivers[1].metrics.bfd.packets_received.get();
     drop(first);
     // Several detection times.
@@ -254,11 +266,7 @@ fn discarded() -> Result<()> {
     let _on_eth0 = driver.bfd.acquire(to(peer.address_v4().into()));
     let elsewhere = Request { interface: Some("eth1".to_owned()), ..to(peer.address_v6().into()) };
     let _on_eth1 = driver.bfd.acquire(elsewhere);
-    wait::until_within(
-        LIMIT,
-        "both sessions",
-        || Ok((driver.metrics.bfd.sessions.get() == 2).then_some(())),
-    )?;
+    driver.wait_sessions(2, 0)?;
     let bind = |address: IpAddr| peer.namespace().run(|| UdpSocket::bind((address, 0)));
     let v4 = bind(peer.address_v4().into())?;
     for ttl in [1, 64, 254] {
@@ -292,13 +300,15 @@ fn interface_comes_and_goes() -> Result<()> {
         run(&node, "ip addr add 10.98.0.77/24 dev late noprefixroute")?;
         run(&node, "ip link set late up")
     };
+    // The kernel takes its time to remove an interface; the detection time is to be longer.
+    let slow = |request| Request { config: every(1000), ..request };
     let request = Request {
         interface: Some("late".to_owned()),
         source: Some("10.98.0.77".parse()?),
         ..to(peer.address_v4().into())
     };
-    let mut watched = drivers[0].bfd.acquire(request);
-    let mut of_peer = drivers[1].bfd.acquire(to("10.98.0.77".parse()?));
+    let mut watched = drivers[0].bfd.acquire(slow(request));
+    let mut of_peer = drivers[1].bfd.acquire(slow(to("10.98.0.77".parse()?)));
     let missing = SessionState::Unable(Reason::NoInterface("late".to_owned()));
     wait_state(&watched, &missing)?;
 
@@ -306,7 +316,7 @@ fn interface_comes_and_goes() -> Result<()> {
     scene.wait_up([&mut watched, &mut of_peer])?;
     run(&node, "ip link delete late")?;
     let (_, cause) = scene.wait_failed(&mut watched)?;
-    ensure!(cause == "this node has no interface late", "cause: {cause}");
+    ensure!(cause == "its interface was removed", "cause: {cause}");
     wait_state(&watched, &missing)?;
     scene.wait_failed(&mut of_peer)?;
 
@@ -357,8 +367,8 @@ fn busy() -> Result<()> {
     })?;
     ensure!(news.is_err(), "in 10 s of work: {news:?}");
     let received = drivers[0].metrics.bfd.packets_received.get() - before;
-    // Jitter shortens intervals by up to a quarter; longer ones than asked for would be too few.
-    ensure!(received >= 190, "{received} packets in {BUSY:?}");
+    // 200 at least, but for what a busy machine delays; at a slower rate nothing would be shown.
+    ensure!(received >= 150, "{received} packets in {BUSY:?}");
     eprintln!("bfd: 3 x 50 ms, {received} packets in {BUSY:?} with every core busy, no session failed");
     Ok(())
 }

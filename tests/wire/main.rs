@@ -5,6 +5,7 @@
 
 mod announcement;
 mod bfd;
+mod bfd_sockets;
 mod discovery;
 mod driver;
 mod guard;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         questions::TESTS,
         strangers::TESTS,
         sockets::TESTS,
+        bfd_sockets::TESTS,
         bfd::TESTS,
     ];
     let trials = groups.into_iter().flatten().map(|test| trial(*test)).collect();

@@ -28,6 +28,6 @@ mod status;
 mod watches;
 
 pub use args::Args;
-pub use metrics::Metrics;
+pub use metrics::{CauseLabels, Metrics, ReasonLabels};
 pub use orders::Orders;
 pub use runtime::run;

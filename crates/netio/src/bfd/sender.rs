@@ -15,7 +15,7 @@ const RETURN: u16 = 0x06;
 /// Whose packets a socket sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session<'a> {
-    /// Where to. A link-local address needs the scope id, which is the interface's number.
+    /// Where to. A link-local address needs the scope id, which is the interface's number, or the device.
     pub remote: SocketAddr,
     /// The address to send from, which this node must have; else the kernel chooses one.
     pub source: Option<IpAddr>,
@@ -38,7 +38,7 @@ impl Sender {
     /// # Errors
     /// `EADDRINUSE` if another socket has the source port: take another one. `EADDRNOTAVAIL` if the node does not have the
     /// source address. `ENODEV` if there is no such device. `InvalidInput` if the source is of the other family or a
-    /// link-local one has no scope id.
+    /// link-local one has neither scope id nor device.
     pub fn open(session: Session<'_>) -> io::Result<Self> {
         let Session { remote, source, source_port, device } = session;
         let domain = Domain::for_address(remote);
@@ -66,5 +66,22 @@ impl Sender {
     /// The next one may be.
     pub fn send(&self, payload: &[u8]) -> io::Result<()> {
         self.socket.send_to(payload, &self.remote).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_leave_with_a_ttl_of_255_marked_as_internetwork_control() {
+        let open = |remote: &str| {
+            let remote = remote.parse().unwrap();
+            // The kernel chooses the port.
+            Sender::open(Session { remote, source: None, source_port: 0, device: None }).unwrap().socket
+        };
+        let (v4, v6) = (open("192.0.2.1:3784"), open("[2001:db8::1]:3784"));
+        assert_eq!((v4.ttl_v4().unwrap(), v4.tos_v4().unwrap()), (255, 48 << 2));
+        assert_eq!((v6.unicast_hops_v6().unwrap(), v6.tclass_v6().unwrap()), (255, 48 << 2));
     }
 }

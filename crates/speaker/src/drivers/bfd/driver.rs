@@ -17,8 +17,8 @@ use crate::metrics::Metrics;
 /// How often sockets are tried again that could not be opened, those are closed that nobody needs, and what the kernel
 /// dropped is counted.
 const UPKEEP: Duration = Duration::from_secs(1);
-/// Why a session is down whose interface has the name of another one that is gone.
-const REPLACED: &str = "the interface was replaced";
+/// Why a session has failed whose interface is gone, or another one by the same name.
+const INTERFACE_GONE: &str = "its interface was removed";
 
 pub(super) struct Driver {
     sessions: Sessions,
@@ -84,28 +84,29 @@ impl Driver {
             {
                 self.sessions.release(session, *id, now);
                 client.share = None;
-                if wanted.is_ok() {
-                    client.told.send_if_modified(|told| told.down(true, REPLACED));
-                }
+                client.told.send_if_modified(|told| told.down(true, INTERFACE_GONE));
             }
+            let mut has_joined = false;
             let outcome = wanted.and_then(|wanted| {
                 let session = match client.share {
                     Some((_, session)) => session,
                     None => self.sessions.acquire(wanted, *id, client.request.config, now)?,
                 };
-                client.share = Some((wanted, session));
+                has_joined = client.share.replace((wanted, session)).is_none();
                 let request = &client.request;
                 self.sockets.open(session, wanted, request.source, request.interface.as_deref())?;
                 Ok(session)
             });
-            let is_up = outcome.as_ref().is_ok_and(|session| is_up(&self.sessions, *session));
+            // The machine tells nothing to one who joins a session that is up.
+            let joins_up =
+                has_joined && outcome.as_ref().is_ok_and(|session| is_up(&self.sessions, *session));
             let reason = outcome.err();
             if let Some(reason) = &reason
                 && client.told.borrow().state != SessionState::Unable(reason.clone())
             {
                 warn!(peer = %client.request.remote, "BFD cannot work: {reason}");
             }
-            client.told.send_if_modified(|told| told.unable(reason) | (is_up && told.up()));
+            client.told.send_if_modified(|told| told.unable(reason) | (joins_up && told.up()));
         }
         self.upkeep_at = self.upkeep_at.or(Some(now + UPKEEP));
         self.count_sessions();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::task::Poll;
 
@@ -69,7 +69,8 @@ impl Sockets {
             place.insert(receiver);
         }
         if !self.senders.contains_key(&session) {
-            let remote = remote(peer);
+            // A link-local address needs no scope beside the device that it has.
+            let remote = SocketAddr::new(peer.address, port);
             let sender = self
                 .open_sender(remote, source, device)
                 .map_err(|error| Reason::Send { remote: peer.address, error: error.to_string() })?;
@@ -163,18 +164,5 @@ impl Sockets {
     /// Datagrams that the kernel has dropped so far, at each port and family.
     pub(super) fn dropped(&self) -> u64 {
         self.receivers.values().filter_map(|receiver| receiver.dropped().ok()).map(u64::from).sum()
-    }
-}
-
-/// Where a peer's packets go.
-fn remote(peer: Peer) -> SocketAddr {
-    let port = peer.hops.port();
-    match peer.address {
-        IpAddr::V4(address) => SocketAddr::new(address.into(), port),
-        IpAddr::V6(address) => {
-            let scope = peer.interface.map_or(0, |interface| interface.0);
-            SocketAddrV6::new(address, port, 0, if address.is_unicast_link_local() { scope } else { 0 })
-                .into()
-        }
     }
 }
