@@ -5,6 +5,7 @@
 
 mod addresses;
 mod advertisements;
+mod bgp;
 mod controller;
 mod failover;
 mod gateways;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         failover::TESTS,
         layer2::TESTS,
         advertisements::TESTS,
+        bgp::TESTS,
         controller::TESTS,
     ];
     let trials = groups.into_iter().flatten().map(|test| trial(*test, &shared)).collect();

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use keryx_lab::Host;
 use keryx_lab::capture::{Capture, MacAddr};
 use keryx_lab::probe::{self, Answer, ProbeError};
 
@@ -128,4 +129,13 @@ impl Keryx {
         let node = nodes.iter().find(|node| node.mac() == mac.0);
         node.map(|node| node.name().to_owned()).with_context(|| format!("{mac} is no node's address"))
     }
+}
+
+/// The route of a host to an address, as its kernel shows it.
+///
+/// # Errors
+/// `ip` fails.
+pub fn ip_route(host: &Host, address: IpAddr) -> Result<String> {
+    let output = host.command("ip").args(["route", "show", &address.to_string()]).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -21,12 +21,12 @@ pub struct Keryx {
 }
 
 impl Keryx {
-    /// Starts a lab of three nodes and one client and installs Keryx in it.
+    /// Starts a lab of three nodes and two clients, the second to be a router, and installs Keryx in it.
     ///
     /// # Errors
     /// The lab cannot be started, images are missing, or Keryx does not become ready.
     pub fn start() -> Result<Self> {
-        let keryx = Self { lab: Lab::builder().nodes(3).clients(1).start()? };
+        let keryx = Self { lab: Lab::builder().nodes(3).clients(2).routers(true).start()? };
         keryx.install()?;
         Ok(keryx)
     }

@@ -6,6 +6,7 @@ pub mod client;
 pub mod controller;
 pub mod crowd;
 pub mod keryx;
+pub mod object;
 pub mod outage;
 pub mod pool;
 pub mod space;

@@ -36,6 +36,13 @@ pub(crate) enum Command {
     /// Move VIPs to the nodes that are first choice for them, one after the other, as after a node has come back. Each move
     /// resets the connections that a Service of policy Cluster has through the node before
     Rebalance,
+    /// Print how the BGP sessions of the nodes stand, as their SpeakerStatus says. Exit code: 0 all stand, 1 one does not, 2 it could
+    /// not be found out
+    Bgp {
+        /// Only those of this node
+        #[arg(long, value_name = "NAME")]
+        node: Option<String>,
+    },
     /// Say what an edit of pools would do, or what is wrong with the ledger. Exit code: 0 nothing wrong, 1 something is,
     /// 2 it could not be found out
     Check(CheckArgs),

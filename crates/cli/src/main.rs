@@ -1,8 +1,9 @@
 //! `keryx`, also callable as `kubectl keryx` when it is installed as `kubectl-keryx`: says who owns an address, who
-//! announces it, and why not; what an edit of pools would do; what is wrong with the ledger; spreads VIPs anew.
+//! announces it, and why not; how BGP sessions stand; what an edit of pools would do; what is wrong with the ledger; spreads VIPs anew.
 
 mod args;
 mod audit;
+mod bgp;
 mod check;
 mod cluster;
 mod explain;
@@ -29,6 +30,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Command::Rebalance => rebalance::rebalance(&args).await,
+        Command::Bgp { node } => bgp::bgp(&args, node.as_deref()).await,
         Command::Check(what) => match &what.instead {
             None => check::check(&args, what).await,
             Some(CheckInstead::Ledger(how)) => audit::audit(&args, how).await,

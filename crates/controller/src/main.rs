@@ -2,6 +2,7 @@
 //! statuses. Decisions are made in the crates `ipam` and `gateway`; this binary watches, keeps the ledger and writes.
 
 mod args;
+mod bgp;
 mod clock;
 mod core;
 mod discovery;

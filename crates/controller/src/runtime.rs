@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::args::Args;
+use crate::bgp;
 use crate::core::{Core, Input, Settings};
 use crate::lease::{Candidate, Term};
 use crate::membership_key;
@@ -45,7 +46,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         foreign_annotations: args.foreign_annotations,
     };
     let writer = Writer::new(client.clone(), &identity, term.clone());
-    let core = Core::new(settings, client, writer, term, sender, metrics, ready.clone());
+    let (pools, pools_seen) = watch::channel(Arc::default());
+    tokio::spawn(bgp::keep(client.clone(), args.namespace.clone(), term.clone(), pools_seen));
+    let core = Core::new(settings, client, writer, term, sender, metrics, ready.clone(), pools);
 
     let probes = Bind { address: args.health_probe_bind_address, flag: "--health-probe-bind-address" };
     let scrapes = Bind { address: args.metrics_bind_address, flag: "--metrics-bind-address" };

@@ -66,7 +66,7 @@ fn made(component: &str) -> watcher::Config {
     config().labels(&format!("{}={component}", names::LABEL_COMPONENT))
 }
 
-fn config() -> watcher::Config {
+pub(crate) fn config() -> watcher::Config {
     watcher::Config::default().timeout(WATCH_TIMEOUT_SECS).page_size(PAGE)
 }
 

@@ -30,6 +30,6 @@ pub(crate) mod routes;
 
 use advertisements::Advertisement;
 pub use plan::{
-    BfdPlan, BgpDecision, BgpPlan, GracefulRestart, Password, PeerPlan, Remote, RemoteAs, RouteAttributes,
-    RoutePlan,
+    Because, BfdPlan, BgpDecision, BgpPlan, GracefulRestart, Password, PeerPlan, Remote, RemoteAs,
+    RouteAttributes, RoutePlan,
 };

@@ -4,9 +4,8 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use keryx_api::l2_advertisement::{
-    CONDITION_READY, CONDITION_RESOLVED_REFS, ConditionsStatus, L2Advertisement,
-};
+use keryx_api::l2_advertisement::L2Advertisement;
+use keryx_api::status::{CONDITION_READY, CONDITION_RESOLVED_REFS, ConditionsStatus};
 use keryx_gateway::conditions::{self, Wanted};
 use serde_json::json;
 
@@ -25,7 +24,7 @@ impl Core {
             return Vec::new();
         }
         let resource_version = object.metadata.resource_version.clone().unwrap_or_default();
-        vec![Step::ConditionsStatus(StatusPatch {
+        vec![Step::L2AdvertisementStatus(StatusPatch {
             key: key.clone(),
             resource_version,
             status: json!(wanted),

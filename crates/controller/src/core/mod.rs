@@ -41,7 +41,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Event, EventType};
 use kube::{Client, Resource};
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as state};
 use tracing::{info, warn};
 
 use crate::clock;
@@ -127,6 +127,8 @@ pub(crate) struct Core {
     reports: mpsc::Sender<Input>,
     metrics: Arc<Metrics>,
     ready: Ready,
+    /// The names of all pools, for others.
+    pool_names: state::Sender<Arc<BTreeSet<String>>>,
     index: Index,
     pools: Pools,
     conflicts: Conflicts,
@@ -157,8 +159,10 @@ impl Core {
         reports: mpsc::Sender<Input>,
         metrics: Arc<Metrics>,
         ready: Ready,
+        pool_names: state::Sender<Arc<BTreeSet<String>>>,
     ) -> Self {
         Self {
+            pool_names,
             settings,
             client,
             writer,

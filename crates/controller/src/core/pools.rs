@@ -102,6 +102,8 @@ impl Core {
         self.index.dirty.extend(moved);
         self.pools.touch();
         self.index.mark_l2_advertisements();
+        let names = self.claims.allocator().pools().map(|pool| pool.name.to_string()).collect();
+        self.pool_names.send_replace(Arc::new(names));
         self.metrics.forget_pools();
         self.report_pools();
     }

@@ -9,7 +9,7 @@ use keryx_api::exposure::{AnnounceFrom, WithoutEndpoints};
 
 use super::objects::Objects;
 use super::peers::Sessions;
-use super::{Advertisement, BgpDecision};
+use super::{Advertisement, Because, BgpDecision};
 use crate::advertisements::{About, stricter_from, stricter_without};
 use crate::group::{Group, GroupPort};
 use crate::nodes::Nodes;
@@ -85,7 +85,7 @@ fn because(
     nodes: &Nodes,
     objects: &Objects,
     advertiser: Advertiser<'_>,
-) -> Result<Arc<[(IpNet, Arc<str>)]>, Reason> {
+) -> Result<Because, Reason> {
     let vip = group.vips.get(&address).map(|vip| &vip.bgp).ok_or(Reason::NoBgpAdvertisement)?;
     if vip.about.is_empty() {
         return Err(Reason::NoBgpAdvertisement);

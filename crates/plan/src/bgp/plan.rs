@@ -146,13 +146,16 @@ pub struct RouteAttributes {
     pub large_communities: BTreeSet<[u32; 3]>,
 }
 
+/// Prefixes, each with the name of the BGPAdvertisement that asks for it.
+pub type Because = Arc<[(IpNet, Arc<str>)]>;
+
 /// What this node does with one address by BGP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BgpDecision {
     /// Advertise it.
     Advertise {
-        /// The prefixes, each with the name of the BGPAdvertisement that asks for it. Never empty.
-        because: Arc<[(IpNet, Arc<str>)]>,
+        /// Why. Never empty.
+        because: Because,
         /// The node is about to hand over.
         leaving: bool,
     },
