@@ -55,7 +55,7 @@ test: host-tools ## Everything once: check, then the lab tests on a real cluster
 	$(build_images)
 	built=$$SECONDS
 	$(checks)
-	$(as_root) cargo test --workspace --test wire --test api --test cluster
+	$(as_root) cargo test --workspace --test wire --test interop --test api --test cluster
 
 .PHONY: image
 image: ## Build static release programs and pack them as OCI archives: target/keryx-image.tar, echo-image.tar

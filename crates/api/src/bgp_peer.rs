@@ -196,7 +196,6 @@ pub enum AddressFamily {
 #[serde(rename_all = "camelCase")]
 pub struct SecretReference {
     /// Its name.
-    #[serde(default)]
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// Its namespace: that of Keryx, or empty for the same.

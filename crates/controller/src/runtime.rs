@@ -11,7 +11,7 @@ use tracing::info;
 
 use crate::args::Args;
 use crate::bgp;
-use crate::core::{Core, Input, Settings};
+use crate::core::{Core, Input, Settings, Told};
 use crate::lease::{Candidate, Term};
 use crate::membership_key;
 use crate::metrics::Metrics;
@@ -48,7 +48,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let writer = Writer::new(client.clone(), &identity, term.clone());
     let (pools, pools_seen) = watch::channel(Arc::default());
     tokio::spawn(bgp::keep(client.clone(), args.namespace.clone(), term.clone(), pools_seen));
-    let core = Core::new(settings, client, writer, term, sender, metrics, ready.clone(), pools);
+    let told = Told { reports: sender, pool_names: pools };
+    let core = Core::new(settings, client, writer, term, told, metrics, ready.clone());
 
     let probes = Bind { address: args.health_probe_bind_address, flag: "--health-probe-bind-address" };
     let scrapes = Bind { address: args.metrics_bind_address, flag: "--metrics-bind-address" };

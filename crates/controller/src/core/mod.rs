@@ -105,6 +105,14 @@ pub(crate) enum Input {
     Written(Report),
 }
 
+/// Where the core tells what it knows.
+pub(crate) struct Told {
+    /// How writes ended, for itself.
+    pub(crate) reports: mpsc::Sender<Input>,
+    /// The names of all pools, for those who look after what names them.
+    pub(crate) pool_names: state::Sender<Arc<BTreeSet<String>>>,
+}
+
 /// What the controller was told at start.
 pub(crate) struct Settings {
     /// Namespace of ledger and exposures.
@@ -156,11 +164,11 @@ impl Core {
         client: Client,
         writer: Writer,
         term: Term,
-        reports: mpsc::Sender<Input>,
+        told: Told,
         metrics: Arc<Metrics>,
         ready: Ready,
-        pool_names: state::Sender<Arc<BTreeSet<String>>>,
     ) -> Self {
+        let Told { reports, pool_names } = told;
         Self {
             pool_names,
             settings,
