@@ -31,6 +31,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("bfd::a_session_waits_for_its_interface_and_fails_with_it", interface_comes_and_goes),
     ("bfd::a_port_that_another_process_has_is_tried_again", port_taken),
     ("bfd::nothing_is_heard_while_no_session_is_wanted", closed),
+    ("bfd::its_thread_is_realtime_where_that_is_permitted", realtime),
     ("bfd::a_session_of_150_ms_stands_while_every_core_is_busy", busy),
 ];
 
@@ -378,6 +379,25 @@ fn closed() -> Result<()> {
     ensure!(bind().is_err(), "the port is free while there is a session");
     drop(watched);
     wait::until_within(LIMIT, "the port to be closed", || Ok(bind().ok().map(drop)))
+}
+
+fn realtime() -> Result<()> {
+    let scene = Scene::start(1)?;
+    let drivers = scene.drivers()?;
+    let _watched = scene.pair(&drivers, every(50))?;
+    // Threads of other tests may be among them.
+    let mut policies = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task")? {
+        // One that has ended meanwhile has no line.
+        let line = std::fs::read_to_string(task?.path().join("stat")).unwrap_or_default();
+        if let Some((_, fields)) = line.split_once("(bfd) ") {
+            // The 41st field; the first two are cut off.
+            policies.push(fields.split(' ').nth(38).context("a short line")?.parse::<i32>()?);
+        }
+    }
+    let count = policies.iter().filter(|policy| **policy == nix::libc::SCHED_RR).count();
+    ensure!(count >= drivers.len(), "the threads' policies are {policies:?}");
+    Ok(())
 }
 
 fn busy() -> Result<()> {
