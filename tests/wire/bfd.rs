@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use keryx_bfd::packet::PACKET_LEN;
-use keryx_bfd::{Config, Diagnostic, Discriminator, Packet, SINGLE_HOP_PORT, State};
+use keryx_bfd::{Config, Diagnostic, Discriminator, Packet, SINGLE_HOP_PORT, State, TTL};
 use keryx_lab::{Host, Lab};
 use keryx_speaker::drivers::bfd::{self, Bfd, News, Reason, Request, SessionState, Watched};
 use keryx_speaker::{CauseLabels, Metrics, ReasonLabels};
@@ -25,11 +25,13 @@ pub(crate) const TESTS: &[Test] = &[
     ("bfd::a_link_local_peer_needs_its_interface", link_local),
     ("bfd::a_silent_cut_is_told_within_the_detection_time", cut),
     ("bfd::a_peer_that_stops_says_so_and_has_not_failed", stopped),
+    ("bfd::news_reach_a_waiting_client_at_once", prompt),
     ("bfd::a_session_ends_with_its_last_client", shared),
     ("bfd::what_a_router_has_forwarded_or_comes_in_elsewhere_is_discarded", discarded),
     ("bfd::a_session_waits_for_its_interface_and_fails_with_it", interface_comes_and_goes),
     ("bfd::a_port_that_another_process_has_is_tried_again", port_taken),
     ("bfd::nothing_is_heard_while_no_session_is_wanted", closed),
+    ("bfd::its_thread_is_realtime_where_that_is_permitted", realtime),
     ("bfd::a_session_of_150_ms_stands_while_every_core_is_busy", busy),
 ];
 
@@ -222,6 +224,37 @@ fn stopped() -> Result<()> {
     Ok(())
 }
 
+fn prompt() -> Result<()> {
+    const ROUNDS: usize = 100;
+    let scene = Scene::start(1)?;
+    let driver = Driver::start(&scene.lab.node(1))?;
+    let (node, peer) = (scene.lab.node(1).address_v4(), scene.lab.node(2).address_v4());
+    let socket = scene.lab.node(2).namespace().run(|| UdpSocket::bind((peer, SINGLE_HOP_PORT)))?;
+    socket.set_read_timeout(Some(LIMIT))?;
+    socket.set_ttl(TTL.into())?;
+    let mut watched = driver.bfd.acquire(to(peer.into()));
+    let mut payload = [0; PACKET_LEN];
+    socket.recv_from(&mut payload)?;
+    let discriminator = Some(Packet::decode(&payload)?.my_discriminator);
+    let mut delays = Vec::new();
+    for _ in 0..ROUNDS {
+        for state in [State::Init, State::AdminDown] {
+            let packet = says(state, discriminator)?;
+            let sent_at = wait::now();
+            socket.send_to(&packet, (node, SINGLE_HOP_PORT))?;
+            let news = scene.news(&mut watched)?;
+            delays.push(wait::now() - sent_at);
+            ensure!((news == News::Up) == (state == State::Init), "{state:?} is heard as {news:?}");
+        }
+    }
+    delays.sort();
+    let (median, longest) = (delays[ROUNDS], delays[2 * ROUNDS - 1]);
+    eprintln!("bfd: from a packet to its news {median:?} in the median, {longest:?} at most");
+    // What waits for any timer waits longer.
+    ensure!(median < Duration::from_millis(5), "half of the news took {median:?} and longer");
+    Ok(())
+}
+
 fn shared() -> Result<()> {
     let scene = Scene::start(1)?;
     let drivers = scene.drivers()?;
@@ -240,18 +273,18 @@ fn shared() -> Result<()> {
     Ok(())
 }
 
-/// What a peer says that has heard nothing yet.
-fn hello() -> Result<[u8; PACKET_LEN]> {
+/// What a peer says, at its slowest.
+fn says(state: State, your_discriminator: Option<Discriminator>) -> Result<[u8; PACKET_LEN]> {
     let packet = Packet {
         diagnostic: Diagnostic::NONE,
-        state: State::Down,
+        state,
         is_poll: false,
         is_final: false,
         is_control_plane_independent: false,
         is_demand: false,
         detect_multiplier: NonZeroU8::new(3).context("zero")?,
         my_discriminator: Discriminator(NonZeroU32::new(7).context("zero")?),
-        your_discriminator: None,
+        your_discriminator,
         desired_min_tx_interval: Duration::from_secs(1),
         required_min_rx_interval: Duration::from_secs(1),
         required_min_echo_rx_interval: Duration::ZERO,
@@ -272,20 +305,20 @@ fn discarded() -> Result<()> {
     for ttl in [1, 64, 254] {
         let before = driver.discards("ttl");
         v4.set_ttl(ttl)?;
-        v4.send_to(&hello()?, (node.address_v4(), SINGLE_HOP_PORT))?;
+        v4.send_to(&says(State::Down, None)?, (node.address_v4(), SINGLE_HOP_PORT))?;
         wait::until_within(LIMIT, &format!("a discard of TTL {ttl}"), || {
             Ok((driver.discards("ttl") > before).then_some(()))
         })?;
     }
     ensure!(driver.metrics.bfd.packets_received.get() == 0, "a packet was taken");
-    v4.set_ttl(255)?;
-    v4.send_to(&hello()?, (node.address_v4(), SINGLE_HOP_PORT))?;
+    v4.set_ttl(TTL.into())?;
+    v4.send_to(&says(State::Down, None)?, (node.address_v4(), SINGLE_HOP_PORT))?;
     driver.wait_received(1)?;
 
     // It comes in through eth0.
     let v6 = bind(peer.address_v6().into())?;
-    nix::sys::socket::setsockopt(&v6, nix::sys::socket::sockopt::Ipv6Ttl, &255)?;
-    v6.send_to(&hello()?, (node.address_v6(), SINGLE_HOP_PORT))?;
+    nix::sys::socket::setsockopt(&v6, nix::sys::socket::sockopt::Ipv6Ttl, &TTL.into())?;
+    v6.send_to(&says(State::Down, None)?, (node.address_v6(), SINGLE_HOP_PORT))?;
     wait::until_within(LIMIT, "a discard at the wrong interface", || {
         Ok((driver.discards("unknown_peer") == 1).then_some(()))
     })
@@ -346,6 +379,25 @@ fn closed() -> Result<()> {
     ensure!(bind().is_err(), "the port is free while there is a session");
     drop(watched);
     wait::until_within(LIMIT, "the port to be closed", || Ok(bind().ok().map(drop)))
+}
+
+fn realtime() -> Result<()> {
+    let scene = Scene::start(1)?;
+    let drivers = scene.drivers()?;
+    let _watched = scene.pair(&drivers, every(50))?;
+    // Threads of other tests may be among them.
+    let mut policies = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task")? {
+        // One that has ended meanwhile has no line.
+        let line = std::fs::read_to_string(task?.path().join("stat")).unwrap_or_default();
+        if let Some((_, fields)) = line.split_once("(bfd) ") {
+            // The 41st field; the first two are cut off.
+            policies.push(fields.split(' ').nth(38).context("a short line")?.parse::<i32>()?);
+        }
+    }
+    let count = policies.iter().filter(|policy| **policy == nix::libc::SCHED_RR).count();
+    ensure!(count >= drivers.len(), "the threads' policies are {policies:?}");
+    Ok(())
 }
 
 fn busy() -> Result<()> {

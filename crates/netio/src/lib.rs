@@ -1,5 +1,5 @@
-//! Where Keryx meets the Linux kernel: raw packet sockets, netlink, TCP, and UDP, one module for each. It moves bytes and reads
-//! state; what a frame means and what to do about a change is decided elsewhere.
+//! Where Keryx meets the Linux kernel: raw packet sockets, TCP, UDP, netlink, and the scheduler, one module for each. It moves
+//! bytes and reads state; what a frame means and what to do about a change is decided elsewhere.
 //!
 //! The only crate with `unsafe` code. A socket belongs to the network namespace of the thread that opens it.
 
@@ -10,4 +10,5 @@ pub mod link;
 pub mod nftables;
 mod option;
 pub mod packet;
+pub mod realtime;
 pub mod tcp;

@@ -2,8 +2,11 @@
 //!
 //! One thread of its own, one loop over [`Event`], one sleep. Not a task on layer 2's thread: that one takes in plans of
 //! thousands of groups and writes a file, and the shortest detection time here is 30 ms. Not a task beside Kubernetes, where a
-//! list of 10,000 objects is parsed. The thread has no raised priority: one that sleeps most of the time is run at once by the
-//! kernel's scheduler, also on a busy node.
+//! list of 10,000 objects is parsed.
+//!
+//! The thread asks to be realtime. A container's share of the processor may be a hundredth of its neighbours', and then the
+//! scheduler lets it wait for longer than a detection time while they are busy; nice values count only among threads of one
+//! container. Without CAP_SYS_NICE it goes on as it is, and holds its times as long as its share is no smaller than others'.
 //!
 //! ```text
 //!  clients ── orders ─┐                 ┌ Sockets ⇄ datagrams of the peers (sockets.rs)
@@ -24,9 +27,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use keryx_netio::link;
+use keryx_netio::{link, realtime};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 use super::{due, random};
 use crate::clock;
@@ -67,6 +71,9 @@ pub fn start(metrics: Metrics, stop: CancellationToken) -> anyhow::Result<(Bfd, 
     let thread = std::thread::Builder::new()
         .name("bfd".to_owned())
         .spawn(move || {
+            if let Err(error) = realtime::enter() {
+                info!("BFD runs at normal priority: {error}; with CAP_SYS_NICE a busy node delays it less");
+            }
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let outcome = runtime
                 .context("failed to start the BFD runtime")
