@@ -78,14 +78,17 @@ fn leaves(nodes: &Nodes, node: &NodeName) -> Result<bool, Reason> {
     }
 }
 
-/// The prefixes, each with the advertisement that asks for it.
+/// Prefixes, each with the name of the advertisement that asks for it.
+type Because = Arc<[(IpNet, Arc<str>)]>;
+
+/// By what the address is advertised, or why it is not.
 fn because(
     group: &Group,
     address: IpAddr,
     nodes: &Nodes,
     objects: &Objects,
     advertiser: Advertiser<'_>,
-) -> Result<Arc<[(IpNet, Arc<str>)]>, Reason> {
+) -> Result<Because, Reason> {
     let vip = group.vips.get(&address).map(|vip| &vip.bgp).ok_or(Reason::NoBgpAdvertisement)?;
     if vip.about.is_empty() {
         return Err(Reason::NoBgpAdvertisement);
@@ -97,7 +100,7 @@ fn because(
         return Err(Reason::NotInBgpAdvertisement);
     }
     serves(group, address, vip, advertiser.node)?;
-    let has_peer = |it: &Advertisement| advertiser.sessions.peers.keys().any(|peer| it.is_for(peer));
+    let has_peer = |it: &Advertisement| advertiser.sessions.told(it, address.is_ipv6()).next().is_some();
     let told = selecting.into_iter().filter(|(_, it)| has_peer(it));
     let because: BTreeSet<(IpNet, Arc<str>)> =
         told.filter_map(|(name, it)| Some((it.prefix(address)?, Arc::clone(name)))).collect();
