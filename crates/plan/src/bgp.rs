@@ -8,7 +8,7 @@
 //!    An address without endpoints is not advertised, unless `withoutEndpoints: Refuse` says so;
 //! 4. `announceFrom: LocalEndpoints`, the default for Gateways, asks for an endpoint of its own for at least one port, unless no
 //!    endpoint has a node name;
-//! 5. it has a session with a peer that one of these advertisements is for.
+//! 5. it is to have a session with a peer that one of these advertisements is for and that is offered the address family.
 //!
 //! Each such advertisement gives one prefix, by its aggregation length. A prefix is advertised while one address within is. What
 //! several advertisements, or several addresses, say of one prefix to one peer is merged:
@@ -17,11 +17,12 @@
 //! - the highest `localPref`, of which a missing one is 100; the lowest `med` that is given; the least `asPathPrepend`;
 //! - it is leaving only if it leaves for every address.
 //!
-//! An object that cannot be read is about nothing; its conditions say why. What `announceFrom` and `withoutEndpoints` say in
+//! An object that cannot be read is about nothing, but counts as one; its conditions say why. What `announceFrom` and `withoutEndpoints` say in
 //! one advertisement goes before what holds for the owner without them; if several differ, who restricts wins.
 
 mod advertisements;
 pub(crate) mod decision;
+mod explain;
 mod inputs;
 pub(crate) mod objects;
 pub(crate) mod peers;
@@ -29,6 +30,7 @@ mod plan;
 pub(crate) mod routes;
 
 use advertisements::Advertisement;
+pub use explain::{BgpAdvertised, BgpExplanation, BgpStanding};
 pub use plan::{
     Because, BfdPlan, BgpDecision, BgpPlan, GracefulRestart, Password, PeerPlan, Remote, RemoteAs,
     RouteAttributes, RoutePlan,

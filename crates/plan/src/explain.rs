@@ -8,6 +8,7 @@ use std::sync::Arc;
 use keryx_api::Protocol;
 
 use crate::advertisements::Advertisements;
+use crate::bgp::BgpExplanation;
 use crate::group::Group;
 use crate::nodes::Nodes;
 use crate::placement::{Fitness, Placement};
@@ -21,11 +22,13 @@ pub struct GroupExplanation {
     pub owners: Vec<Owner>,
     /// The key by which these share addresses; `None` for an owner that shares with nobody.
     pub sharing_key: Option<String>,
-    /// The names of the L2Advertisements about each address; `None` if there are none at all.
+    /// The names of the L2Advertisements about each address; `None` if there is no advertisement of any kind.
     pub advertisements: Option<BTreeMap<IpAddr, Vec<Arc<str>>>>,
     /// Every port, once for each owner and family. Where two owners claim one port of an address, it is the first's.
     pub ports: Vec<PortEndpoints>,
-    /// Every Node: first the candidates, the announcer at their head and the rest in the order in which they would
+    /// What each node says of the addresses by BGP; `None` if there is no BGPAdvertisement at all.
+    pub bgp: Option<BgpExplanation>,
+    /// Every Node, for layer 2: first the candidates, the announcer at their head and the rest in the order in which they would
     /// take over, then the others by name.
     pub nodes: Vec<Candidate>,
 }
@@ -71,6 +74,7 @@ impl GroupExplanation {
         sharing_key: Option<String>,
         nodes: &Nodes,
         advertisements: &Advertisements,
+        bgp: Option<BgpExplanation>,
     ) -> Self {
         let placement = Placement::new(group, nodes, advertisements);
         let standings = nodes.standings();
@@ -98,6 +102,7 @@ impl GroupExplanation {
             sharing_key,
             advertisements: (!advertisements.is_default()).then(|| placement.advertisements()),
             ports: ports.collect(),
+            bgp,
             nodes: nodes.collect(),
         }
     }

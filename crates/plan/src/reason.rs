@@ -84,10 +84,10 @@ pub enum Reason {
     /// No BGPAdvertisement about this address selects this node.
     #[error("no BGPAdvertisement about this address selects this node; see their nodeSelectors")]
     NotInBgpAdvertisement,
-    /// The BGPAdvertisements about this address are for none of the peers of this node.
+    /// The BGPAdvertisements about this address are for none of the peers of this node that are offered its family.
     #[error(
-        "this node has no BGPPeer that the BGPAdvertisements about this address are for; see the nodeSelectors of the \
-         BGPPeers, and the peers of the advertisements"
+        "this node has no BGPPeer that the BGPAdvertisements about this address are for and that is offered its family; see \
+         nodeSelectors, families and conditions of the BGPPeers, and the peers of the advertisements"
     )]
     NoBgpPeer,
     /// This node could serve some of the ports, and other nodes serve more.

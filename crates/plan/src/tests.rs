@@ -1,6 +1,7 @@
 //! Tests of the crate through its public API: objects in, plan out.
 
 mod advertisements;
+mod bgp_explanations;
 mod bgp_peers;
 mod bgp_routes;
 mod endpoints;

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::bgp::BgpDecision;
 use crate::bgp::decision::{self, Advertiser};
 use crate::bgp::objects::Objects;
 use crate::bgp::peers::Sessions;
 use crate::bgp::routes::Routes;
+use crate::bgp::{BgpDecision, BgpExplanation};
 use crate::group::Group;
 use crate::nodes::Nodes;
 use crate::placement::Placement;
@@ -119,7 +119,8 @@ impl Index {
         let group = self.group(owner)?;
         let owners = group.members.iter().filter_map(|member| self.owner(member)).collect();
         let sharing_key = self.sharing_key(owner).map(str::to_owned);
-        Some(GroupExplanation::new(&group, owners, sharing_key, &self.nodes, &self.advertisements))
+        let bgp = BgpExplanation::new(&group, &self.nodes, &self.bgp, self.planned.me.as_ref());
+        Some(GroupExplanation::new(&group, owners, sharing_key, &self.nodes, &self.advertisements, bgp))
     }
 }
 

@@ -29,9 +29,10 @@ pub(crate) struct Advertisement {
 }
 
 impl Advertisement {
-    /// `None` if it cannot be read: a selector, a community or a length has no meaning. Its conditions say which.
-    pub(super) fn of(spec: &BGPAdvertisementSpec, aliases: &Aliases, nodes: &Nodes) -> Option<Self> {
-        let Selectors { pools, nodes: node_selectors, services } = spec.selectors().ok()?;
+    /// An error in words if it cannot be read: a selector or a community has no meaning.
+    pub(super) fn of(spec: &BGPAdvertisementSpec, aliases: &Aliases, nodes: &Nodes) -> Result<Self, String> {
+        let Selectors { pools, nodes: node_selectors, services } =
+            spec.selectors().map_err(|error| error.to_string())?;
         let mut attributes = RouteAttributes {
             local_pref: spec.local_pref,
             med: spec.med,
@@ -39,7 +40,7 @@ impl Advertisement {
             ..RouteAttributes::default()
         };
         for text in &spec.communities {
-            match aliases.read(text).ok()? {
+            match aliases.read(text).map_err(|error| error.to_string())? {
                 CommunityValue::Standard(value) => drop(attributes.communities.insert(value)),
                 CommunityValue::Large(value) => drop(attributes.large_communities.insert(value)),
                 CommunityValue::Extended(value) => drop(attributes.extended_communities.insert(value)),
@@ -51,7 +52,7 @@ impl Advertisement {
             service_selectors: services,
             node_selectors,
         };
-        Some(Self {
+        Ok(Self {
             selected: nodes.labels().map(|labels| matching.selects(labels)).collect(),
             matching,
             peers: spec.peers.iter().map(|name| name.as_str().into()).collect(),

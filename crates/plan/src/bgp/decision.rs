@@ -78,7 +78,10 @@ fn leaves(nodes: &Nodes, node: &NodeName) -> Result<bool, Reason> {
     }
 }
 
-/// The prefixes, each with the advertisement that asks for it.
+/// Prefixes, each with the name of the advertisement that asks for it.
+type Because = Arc<[(IpNet, Arc<str>)]>;
+
+/// By what the address is advertised, or why it is not.
 fn because(
     group: &Group,
     address: IpAddr,
@@ -97,7 +100,7 @@ fn because(
         return Err(Reason::NotInBgpAdvertisement);
     }
     serves(group, address, vip, advertiser.node)?;
-    let has_peer = |it: &Advertisement| advertiser.sessions.peers.keys().any(|peer| it.is_for(peer));
+    let has_peer = |it: &Advertisement| advertiser.sessions.told(it, address.is_ipv6()).next().is_some();
     let told = selecting.into_iter().filter(|(_, it)| has_peer(it));
     let because: BTreeSet<(IpNet, Arc<str>)> =
         told.filter_map(|(name, it)| Some((it.prefix(address)?, Arc::clone(name)))).collect();

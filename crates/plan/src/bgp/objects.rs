@@ -56,8 +56,8 @@ pub(crate) struct Objects {
     communities: Kind<CommunitySpec>,
     advertisements: Kind<BGPAdvertisementSpec>,
     stale: bool,
-    /// What the advertisements say; what cannot be read is missing.
-    read: BTreeMap<Arc<str>, Advertisement>,
+    /// What the advertisements say, or why one cannot be read.
+    read: BTreeMap<Arc<str>, Result<Advertisement, String>>,
     sessions: Sessions,
 }
 
@@ -104,11 +104,9 @@ impl Objects {
             return Refreshed::default();
         }
         let aliases = Aliases::of(self.communities.0.values());
+        let specs = self.advertisements.0.iter();
         let read =
-            self.advertisements.0.iter().filter_map(|(name, spec)| {
-                Some((Arc::clone(name), Advertisement::of(spec, &aliases, nodes)?))
-            });
-        let read = read.collect();
+            specs.map(|(name, spec)| (Arc::clone(name), Advertisement::of(spec, &aliases, nodes))).collect();
         let sessions = self.sessions_of(nodes, me);
         let refreshed = Refreshed { advertisements: self.read != read, sessions: self.sessions != sessions };
         self.read = read;
@@ -137,12 +135,18 @@ impl Objects {
 
     /// One that can be read.
     pub(crate) fn advertisement(&self, name: &str) -> Option<&Advertisement> {
-        self.read.get(name)
+        self.read.get(name)?.as_ref().ok()
+    }
+
+    /// Those that cannot be read, each with the reason in words.
+    pub(crate) fn unreadable(&self) -> impl Iterator<Item = (&Arc<str>, &str)> {
+        self.read.iter().filter_map(|(name, read)| Some((name, read.as_ref().err()?.as_str())))
     }
 
     /// Those about an address from a pool with these labels that one owner holds: a Gateway, or a Service with labels.
     pub(crate) fn about(&self, pool: Option<&str>, labels: &Labels, service: Option<&Labels>) -> About {
-        let about = self.read.iter().filter(|(_, it)| it.matching.is_about(pool, labels, service));
+        let is_about = |it: &Advertisement| it.matching.is_about(pool, labels, service);
+        let about = self.read.iter().filter(|(_, read)| read.as_ref().is_ok_and(is_about));
         about.map(|(name, _)| Arc::clone(name)).collect::<BTreeSet<_>>()
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use keryx_api::bfd_profile::BFDProfileSpec;
 use keryx_api::bgp_peer::{self, AddressFamily, BGPPeerSpec, DynamicAsn, NodeValue, whole_secs};
 
-use super::{BfdPlan, GracefulRestart, Password, PeerPlan, Remote, RemoteAs};
+use super::{Advertisement, BfdPlan, GracefulRestart, Password, PeerPlan, Remote, RemoteAs};
 use crate::matching::{Labels, selects};
 
 /// Longest wait between two attempts, unless the peer says otherwise.
@@ -51,6 +51,17 @@ impl Sessions {
             }
         }
         sessions
+    }
+
+    /// Those of the peers that an advertisement is for and that are offered the family.
+    pub(super) fn told<'a>(
+        &'a self,
+        advertisement: &'a Advertisement,
+        is_ipv6: bool,
+    ) -> impl Iterator<Item = &'a Arc<str>> {
+        let offered = move |peer: &PeerPlan| if is_ipv6 { peer.ipv6 } else { peer.ipv4 };
+        let told = self.peers.iter().filter(move |(name, peer)| advertisement.is_for(name) && offered(peer));
+        told.map(|(name, _)| name)
     }
 
     /// The peer that is where another one should be, too. Its name is the lesser.

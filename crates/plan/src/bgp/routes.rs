@@ -1,15 +1,18 @@
 //! From the addresses that a node advertises to prefixes and what each peer is told of them.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::objects::Objects;
-use super::{BgpDecision, RouteAttributes, RoutePlan};
+use super::peers::Sessions;
+use super::{Advertisement, BgpDecision, RouteAttributes, RoutePlan};
 
-/// Octets that all communities of one route may take together: attributes and a prefix have to fit one message.
-const COMMUNITIES_MAX_LEN: usize = 2048;
+/// Octets that all communities of one route may take together: attributes and a prefix have to fit one message. Crate `bgp`
+/// takes 2,048, of which GRACEFUL_SHUTDOWN needs four while the node hands over.
+const COMMUNITIES_MAX_LEN: usize = 2044;
 
 /// What an internal peer is told where no preference is given.
 const LOCAL_PREF: u32 = 100;
@@ -26,8 +29,8 @@ type Told = Arc<BTreeMap<Arc<str>, Arc<RouteAttributes>>>;
 pub(crate) struct Routes {
     prefixes: BTreeMap<IpNet, BTreeMap<Contribution, usize>>,
     touched: BTreeSet<IpNet>,
-    /// What peers are told because of these advertisements: routes of one kind share it.
-    told: BTreeMap<BTreeSet<Arc<str>>, Told>,
+    /// What peers are told because of these advertisements, and whether it is of IPv6: routes of one kind share it.
+    told: BTreeMap<(BTreeSet<Arc<str>>, bool), Told>,
 }
 
 impl Routes {
@@ -88,7 +91,11 @@ impl Routes {
         let contributions = self.prefixes.get(&prefix)?;
         let names: BTreeSet<Arc<str>> = contributions.keys().map(|(name, _)| Arc::clone(name)).collect();
         let leaving = contributions.keys().all(|(_, leaving)| *leaving);
-        let to = self.told.entry(names).or_insert_with_key(|names| Arc::new(told(names, objects)));
+        let kind = (names, matches!(prefix, IpNet::V6(_)));
+        let to = self
+            .told
+            .entry(kind)
+            .or_insert_with_key(|(names, is_ipv6)| Arc::new(told(names, *is_ipv6, objects)));
         (!to.is_empty()).then(|| RoutePlan { to: Arc::clone(to), leaving })
     }
 }
@@ -102,13 +109,20 @@ fn contributions(decision: &BgpDecision) -> impl Iterator<Item = (IpNet, Contrib
 }
 
 /// What each peer of the node is told of a prefix because of these advertisements.
-fn told(names: &BTreeSet<Arc<str>>, objects: &Objects) -> BTreeMap<Arc<str>, Arc<RouteAttributes>> {
+fn told(
+    names: &BTreeSet<Arc<str>>,
+    is_ipv6: bool,
+    objects: &Objects,
+) -> BTreeMap<Arc<str>, Arc<RouteAttributes>> {
     let mut known: BTreeSet<Arc<RouteAttributes>> = BTreeSet::new();
+    let mut said: BTreeMap<&Arc<str>, RouteAttributes> = BTreeMap::new();
+    for advertisement in names.iter().filter_map(|name| objects.advertisement(name)) {
+        for peer in objects.sessions().told(advertisement, is_ipv6) {
+            merge(said.entry(peer), &advertisement.attributes);
+        }
+    }
     let mut told = BTreeMap::new();
-    for peer in objects.sessions().peers.keys() {
-        let for_peer = names.iter().filter_map(|name| objects.advertisement(name));
-        let for_peer = for_peer.filter(|advertisement| advertisement.is_for(peer));
-        let Some(merged) = merged(for_peer.map(|advertisement| &advertisement.attributes)) else { continue };
+    for (peer, merged) in said {
         let shared = known.get(&merged).cloned().unwrap_or_else(|| Arc::new(merged));
         known.insert(Arc::clone(&shared));
         told.insert(Arc::clone(peer), shared);
@@ -116,26 +130,51 @@ fn told(names: &BTreeSet<Arc<str>>, objects: &Objects) -> BTreeMap<Arc<str>, Arc
     told
 }
 
-/// What several advertisements say of one prefix to one peer; `None` if none says anything.
-fn merged<'a>(each: impl Iterator<Item = &'a RouteAttributes>) -> Option<RouteAttributes> {
-    each.fold(None, |merged: Option<RouteAttributes>, next| {
-        let Some(merged) = merged else { return Some(next.clone()) };
-        let mut both = RouteAttributes {
-            local_pref: higher(merged.local_pref, next.local_pref),
-            med: [merged.med, next.med].into_iter().flatten().min(),
-            as_path_prepend: merged.as_path_prepend.min(next.as_path_prepend),
-            ..merged.clone()
-        };
-        both.communities.extend(&next.communities);
-        both.large_communities.extend(&next.large_communities);
-        both.extended_communities.extend(&next.extended_communities);
-        if length(&both) > COMMUNITIES_MAX_LEN {
-            both.communities = merged.communities;
-            both.large_communities = merged.large_communities;
-            both.extended_communities = merged.extended_communities;
+/// Of advertisements of one prefix, by name, those whose communities some peer is not told.
+pub(super) fn left_out(
+    each: &[(&Arc<str>, &Advertisement)],
+    sessions: &Sessions,
+    is_ipv6: bool,
+) -> BTreeSet<Arc<str>> {
+    let mut said: BTreeMap<&Arc<str>, RouteAttributes> = BTreeMap::new();
+    let mut left_out = BTreeSet::new();
+    for (name, advertisement) in each {
+        for peer in sessions.told(advertisement, is_ipv6) {
+            if !merge(said.entry(peer), &advertisement.attributes) {
+                left_out.insert(Arc::clone(name));
+            }
         }
-        Some(both)
-    })
+    }
+    left_out
+}
+
+/// Adds to what is said of one prefix to one peer what one more advertisement says of it. False if its communities do not fit
+/// any more and so are left out.
+fn merge(said: Entry<'_, &Arc<str>, RouteAttributes>, next: &RouteAttributes) -> bool {
+    let said = match said {
+        Entry::Vacant(first) => {
+            first.insert(next.clone());
+            return true;
+        }
+        Entry::Occupied(said) => said.into_mut(),
+    };
+    let mut both = RouteAttributes {
+        local_pref: higher(said.local_pref, next.local_pref),
+        med: [said.med, next.med].into_iter().flatten().min(),
+        as_path_prepend: said.as_path_prepend.min(next.as_path_prepend),
+        ..said.clone()
+    };
+    both.communities.extend(&next.communities);
+    both.large_communities.extend(&next.large_communities);
+    both.extended_communities.extend(&next.extended_communities);
+    let fits = length(&both) <= COMMUNITIES_MAX_LEN;
+    if !fits {
+        both.communities.clone_from(&said.communities);
+        both.large_communities.clone_from(&said.large_communities);
+        both.extended_communities.clone_from(&said.extended_communities);
+    }
+    *said = both;
+    fits
 }
 
 /// The higher of two preferences, of which a missing one is [`LOCAL_PREF`].

@@ -10,10 +10,11 @@ use crate::bgp::{BgpDecision, RouteAttributes, RoutePlan};
 use crate::{Decision, Index, Reason};
 
 const PEER_P: &str = r#"{"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.253"}"#;
-const PEER_Q: &str = r#"{"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.254"}"#;
+const PEER_Q: &str =
+    r#"{"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.254", "dualStackAddressFamily": true}"#;
 const ALL: [(&str, State); 3] = [("a", State::Ready), ("b", State::Ready), ("c", State::Ready)];
 
-/// Three nodes with peers p and q, and Service n/s with endpoints on all; nothing is advertised yet.
+/// Three nodes with peers p, which is offered IPv4, and q, which is offered both families, and Service n/s with endpoints on all; nothing is advertised yet.
 fn world() -> Index {
     let mut index = three_nodes();
     index.apply_bgp_peer(&mk_bgp_peer("p", PEER_P));
@@ -184,6 +185,26 @@ fn an_advertisement_names_its_peers_and_a_node_without_any_of_them_says_why() {
 }
 
 #[test]
+fn a_peer_is_told_of_the_families_that_it_is_offered() {
+    let mut index = advertising("{}");
+    index.apply_service(&mk_service("n/s", &["198.51.100.1", "2001:db8::1"]));
+    index.apply_endpoint_slice(&set_v6(mk_slice("n/s-6", "s", &ALL)));
+    let told = |index: &mut Index, prefix: &str| -> Vec<String> {
+        let route = routes(index, "a").remove(prefix);
+        route
+            .into_iter()
+            .flat_map(|route| route.to.keys().map(ToString::to_string).collect::<Vec<_>>())
+            .collect()
+    };
+    assert_eq!(told(&mut index, "198.51.100.1/32"), ["p", "q"]);
+    assert_eq!(told(&mut index, "2001:db8::1/128"), ["q"]);
+    index.delete_bgp_peer("q");
+    assert_eq!(told(&mut index, "2001:db8::1/128"), [""; 0]);
+    let bgp = seen_from(&mut index, "a", "2001:db8::1").bgp;
+    assert_eq!(bgp, BgpDecision::Skip(Reason::NoBgpPeer));
+}
+
+#[test]
 fn an_aggregate_stands_while_one_address_within_is_advertised() {
     let mut index = advertising(r#"{"aggregationLength": 24, "aggregationLengthV6": 64}"#);
     index.apply_service(&mk_service("n/s", &["198.51.100.1", "2001:db8::1"]));
@@ -240,6 +261,17 @@ fn communities_are_merged_until_they_fill_a_message() {
     assert_eq!(told(&mut index).large_communities.len(), 128);
     advertise(&mut index, "z", &list(200));
     assert_eq!(told(&mut index).large_communities.len(), 128, "12 x 192 octets are too many");
+    // 12 x 128 octets, and 8 for each extended one: 2,040 and 2,048, of which four are kept for GRACEFUL_SHUTDOWN.
+    let targets = |count: u32| {
+        let all: Vec<String> = (0..count).map(|number| format!("\"rt:64512:{number}\"")).collect();
+        format!(r#"{{"communities": [{}], "med": 7}}"#, all.join(","))
+    };
+    advertise(&mut index, "z", &targets(63));
+    assert_eq!(told(&mut index).extended_communities.len(), 63);
+    advertise(&mut index, "z", &targets(64));
+    let told = told(&mut index);
+    assert_eq!((told.extended_communities.len(), told.large_communities.len()), (0, 128));
+    assert_eq!(told.med, Some(7), "what else it says counts");
 }
 
 #[test]
