@@ -97,11 +97,9 @@ fn fits_its_type(document: &Value) {
         }
         "keryx.dev/v1alpha1/Community" => {
             let object: Community = serde_json::from_value(document.clone()).unwrap();
-            object
-                .spec
-                .communities
-                .iter()
-                .for_each(|alias| drop(alias.value.parse::<CommunityValue>().unwrap()));
+            for alias in &object.spec.communities {
+                alias.value.parse::<CommunityValue>().unwrap();
+            }
         }
         "v1/Secret" => fits::<Secret>(document),
         "gateway.networking.k8s.io/v1/GatewayClass" => fits::<GatewayClass>(document),

@@ -78,9 +78,6 @@ fn leaves(nodes: &Nodes, node: &NodeName) -> Result<bool, Reason> {
     }
 }
 
-/// Prefixes, each with the name of the advertisement that asks for it.
-type Because = Arc<[(IpNet, Arc<str>)]>;
-
 /// By what the address is advertised, or why it is not.
 fn because(
     group: &Group,
