@@ -6,6 +6,10 @@ use std::net::IpAddr;
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use keryx_api::bfd_profile::BFDProfile;
+use keryx_api::bgp_advertisement::BGPAdvertisement;
+use keryx_api::bgp_peer::BGPPeer;
+use keryx_api::community::Community;
 use keryx_api::exposure::Exposure;
 use keryx_api::gateway_api::Gateway;
 use keryx_api::ip_address_pool::IPAddressPool;
@@ -70,10 +74,15 @@ impl Cluster {
         let pools: Vec<IPAddressPool> = list_if_served(&Api::namespaced(client.clone(), own)).await?;
         let advertisements: Vec<L2Advertisement> =
             list_if_served(&Api::namespaced(client.clone(), own)).await?;
+        let bgp = Bgp::read(&client, own).await?;
 
         let mut index = Index::new();
         index.reset_address_pools(&pools);
         index.reset_l2_advertisements(&advertisements);
+        index.reset_bgp_peers(&bgp.peers);
+        index.reset_bgp_advertisements(&bgp.advertisements);
+        index.reset_bfd_profiles(&bgp.profiles);
+        index.reset_communities(&bgp.communities);
         index.reset_services(&services);
         index.reset_endpoint_slices(&slices);
         index.reset_nodes(&nodes);
@@ -82,6 +91,25 @@ impl Cluster {
         // The plan is asked who announces, not what this machine would do; no Node has an empty name.
         index.update(&NodeName::from(""));
         Ok(Self { index, ledger, exposures, services, gateways, speakers })
+    }
+}
+
+/// The objects that BGP is set up by.
+struct Bgp {
+    peers: Vec<BGPPeer>,
+    advertisements: Vec<BGPAdvertisement>,
+    profiles: Vec<BFDProfile>,
+    communities: Vec<Community>,
+}
+
+impl Bgp {
+    async fn read(client: &Client, own: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            peers: list_if_served(&Api::namespaced(client.clone(), own)).await?,
+            advertisements: list_if_served(&Api::namespaced(client.clone(), own)).await?,
+            profiles: list_if_served(&Api::namespaced(client.clone(), own)).await?,
+            communities: list_if_served(&Api::namespaced(client.clone(), own)).await?,
+        })
     }
 }
 

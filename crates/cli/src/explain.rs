@@ -1,5 +1,7 @@
 //! `keryx explain`: joins allocation, status, clones, endpoints and announcement into one page.
 
+mod bgp;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -176,6 +178,7 @@ fn announced(cluster: &Cluster, about: About, live: &[Live]) -> String {
         return page;
     };
     let explanation = cluster.index.explain(&owner);
+    let by_bgp = explanation.as_ref().and_then(|explanation| explanation.bgp.as_ref());
     let plan = cluster.index.plan();
     for &address in &addresses {
         let refusal = plan.refused.get(&(owner.clone(), address));
@@ -187,7 +190,7 @@ fn announced(cluster: &Cluster, about: About, live: &[Live]) -> String {
         }
         let text = match (vip, refusal) {
             (_, Some(refusal)) => format!("nobody for this owner: {}", refusal.reason),
-            (Some(vip), None) => announcer(vip, address, live),
+            (Some(vip), None) => announcer(vip, address, live, by_bgp.is_some()),
             (None, None) => "nobody: Keryx does not know this address".to_owned(),
         };
         line(&mut page, "announced by", &format!("{text} ({address})"));
@@ -199,8 +202,11 @@ fn announced(cluster: &Cluster, about: About, live: &[Live]) -> String {
             line(&mut page, "in conflict", &conflict);
         }
     }
-    if let Some(explanation) = explanation {
-        candidates(&mut page, &explanation);
+    for said in by_bgp.iter().flat_map(|by_bgp| bgp::lines(by_bgp, &addresses)) {
+        line(&mut page, "by BGP", &said);
+    }
+    if let Some(explanation) = &explanation {
+        candidates(&mut page, explanation);
     }
     for (node, state) in live {
         let text = match state {
@@ -212,8 +218,8 @@ fn announced(cluster: &Cluster, about: About, live: &[Live]) -> String {
     page
 }
 
-/// Who announces an address: the speakers that say so, or, if none does, the node that should by the plan.
-fn announcer(vip: &VipPlan, address: IpAddr, live: &[Live]) -> String {
+/// Who announces an address by ARP or NDP: the speakers that say so, or, if none does, the node that should by the plan.
+fn announcer(vip: &VipPlan, address: IpAddr, live: &[Live], also_by_bgp: bool) -> String {
     let announcing: Vec<String> = live
         .iter()
         .filter_map(|(node, state)| {
@@ -228,6 +234,9 @@ fn announcer(vip: &VipPlan, address: IpAddr, live: &[Live]) -> String {
     match (&vip.announcer, &vip.decision) {
         (Some(node), _) if asked => format!("nobody now; Node {node} is to"),
         (Some(node), _) => format!("Node {node}, by the plan; no speaker could be asked"),
+        (None, keryx_plan::Decision::Skip(reason)) if also_by_bgp => {
+            format!("nobody by ARP or NDP: {reason}")
+        }
         (None, keryx_plan::Decision::Skip(reason)) => format!("nobody: {reason}"),
         (None, keryx_plan::Decision::Announce) => "this machine".to_owned(),
     }
