@@ -150,7 +150,7 @@ fn silent(keryx: &Keryx) -> Result<()> {
     let served = Served::new(keryx, "adv-silent", "10.98.0.153")?;
     let address = served.expose()?;
     served.is_silent(address)?;
-    let why = "there are L2Advertisements, but none is about this address";
+    let why = "no L2Advertisement is about this address";
     served.explain(address, &[why, "advertisements  none"])?;
     let _any = served.advertised.say("any", json!({}))?;
     keryx.client().udp(address, PORT).map(drop)
