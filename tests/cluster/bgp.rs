@@ -129,12 +129,17 @@ fn cluster_policy(keryx: &Keryx) -> Result<()> {
     scene.space.apply(service("web", "web", PORT, load_balancer()))?;
     let address = scene.space.service_address("web")?;
     scene.wait_advertisers(address, &["n1", "n2", "n3"])?;
-    let kernel = keryx_tests::client::ip_route(&router(keryx), address)?;
-    ensure!(kernel.matches("nexthop via").count() == 3, "not three paths: {kernel}");
+    wait::until("three paths in the router's kernel", || {
+        let kernel = keryx_tests::client::ip_route(&router(keryx), address)?;
+        Ok((kernel.matches("nexthop via").count() == 3).then_some(()))
+    })?;
     ensure!(scene.ask(address)?.node == "n2", "somebody else answers");
 
-    let table = keryx.cli(&["bgp"])?;
-    ensure!(table.lines().filter(|line| line.contains("Established")).count() == 3, "{table}");
+    // A SpeakerStatus is written every two seconds at most; while a session is missing, the command fails.
+    wait::until("three sessions in the table", || {
+        let table = keryx.cli(&["bgp"]).unwrap_or_default();
+        Ok((table.lines().filter(|line| line.contains("Established")).count() == 3).then_some(()))
+    })?;
     ensure!(keryx.client().announcers(address)?.is_empty(), "an address on no segment is announced by ARP");
     drop(advertisement);
     scene.wait_advertisers(address, &[])
