@@ -4,6 +4,7 @@
 //! Needs root and what `make lab-tools image` builds; either missing is a failure that says so.
 
 mod addresses;
+mod bgp;
 mod check;
 mod crowd;
 mod lab;
@@ -30,7 +31,8 @@ fn main() -> ExitCode {
     // There is one Lease, and what one test's controller writes must not count in another.
     arguments.test_threads = Some(1);
     let shared: Arc<OnceLock<Result<Keryx, String>>> = Arc::default();
-    let groups = [lab::TESTS, addresses::TESTS, check::TESTS, crowd::TESTS, leaders::TESTS, ledger::TESTS];
+    let groups =
+        [lab::TESTS, addresses::TESTS, bgp::TESTS, check::TESTS, crowd::TESTS, leaders::TESTS, ledger::TESTS];
     let trials = groups.into_iter().flatten().map(|test| trial(*test, &shared)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     // The lab is torn down here, before the process ends.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use keryx_lab::Host;
 use keryx_plan::Plan;
-use keryx_plan::bgp::{BgpPlan, PeerPlan, Remote, RemoteAs, RouteAttributes, RoutePlan};
+use keryx_plan::bgp::{BgpPlan, PeerPlan, RemoteAs, RouteAttributes, RoutePlan};
 use keryx_speaker::drivers::bgp::{Channels, Passwords, Standing, Standings, State};
 use keryx_speaker::{Metrics, Orders, drivers};
 use keryx_tests::wait;
@@ -117,7 +117,7 @@ impl Speaker {
 /// The session with a router at an address: external, with all defaults.
 pub(crate) fn peer(remote: IpAddr) -> PeerPlan {
     PeerPlan {
-        remote: Remote::Address(remote),
+        remote,
         port: 179,
         local_as: asn(LOCAL_AS),
         remote_as: RemoteAs::Number(asn(REMOTE_AS)),

@@ -11,135 +11,136 @@ use serde_json::Value;
 
 use crate::reference::HEADER;
 
-/// `docs/reference/ipaddresspool.md`.
-///
-/// # Errors
-/// If the definition has no schema.
-pub fn ip_address_pool() -> Result<String> {
-    let example = "apiVersion: keryx.dev/v1alpha1\n\
-                   kind: IPAddressPool\n\
-                   metadata:\n\
-                   \x20 name: edge\n\
-                   \x20 namespace: keryx-system\n\
-                   spec:\n\
-                   \x20 addresses:\n\
-                   \x20 - 192.0.2.200-192.0.2.220\n\
-                   \x20 - 2001:db8::200/121\n";
-    page(&ip_address_pool::definition(), example)
-}
+/// Where a page stands, the definition of its kind, and the smallest example.
+type Page = (&'static str, fn() -> CustomResourceDefinition, &'static str);
 
-/// `docs/reference/l2advertisement.md`.
-///
-/// # Errors
-/// If the definition has no schema.
-pub fn l2_advertisement() -> Result<String> {
-    let example = "apiVersion: keryx.dev/v1alpha1\n\
-                   kind: L2Advertisement\n\
-                   metadata:\n\
-                   \x20 name: edge\n\
-                   \x20 namespace: keryx-system\n\
-                   spec:\n\
-                   \x20 ipAddressPools:\n\
-                   \x20 - edge\n\
-                   \x20 nodeSelectors:\n\
-                   \x20 - matchLabels:\n\
-                   \x20     example.com/rack: \"1\"\n\
-                   \x20 interfaces:\n\
-                   \x20 - eth1\n";
-    page(&l2_advertisement::definition(), example)
-}
+/// All of them.
+const PAGES: [Page; 7] = [
+    (
+        "docs/reference/ipaddresspool.md",
+        ip_address_pool::definition,
+        r#"
+apiVersion: keryx.dev/v1alpha1
+kind: IPAddressPool
+metadata:
+  name: edge
+  namespace: keryx-system
+spec:
+  addresses:
+  - 192.0.2.200-192.0.2.220
+  - 2001:db8::200/121
+"#,
+    ),
+    (
+        "docs/reference/l2advertisement.md",
+        l2_advertisement::definition,
+        r#"
+apiVersion: keryx.dev/v1alpha1
+kind: L2Advertisement
+metadata:
+  name: edge
+  namespace: keryx-system
+spec:
+  ipAddressPools:
+  - edge
+  nodeSelectors:
+  - matchLabels:
+      example.com/rack: "1"
+  interfaces:
+  - eth1
+"#,
+    ),
+    (
+        "docs/reference/bgppeer.md",
+        bgp_peer::definition,
+        r#"
+apiVersion: keryx.dev/v1alpha1
+kind: BGPPeer
+metadata:
+  name: tor
+  namespace: keryx-system
+spec:
+  myASN: 64512
+  peerASN: 64513
+  peerAddress: 192.0.2.254
+  passwordSecret:
+    name: tor
+  bfdProfile: fast
+"#,
+    ),
+    (
+        "docs/reference/bgpadvertisement.md",
+        bgp_advertisement::definition,
+        r#"
+apiVersion: keryx.dev/v1alpha1
+kind: BGPAdvertisement
+metadata:
+  name: edge
+  namespace: keryx-system
+spec:
+  ipAddressPools:
+  - edge
+  peers:
+  - tor
+  communities:
+  - "64512:100"
+"#,
+    ),
+    (
+        "docs/reference/bfdprofile.md",
+        bfd_profile::definition,
+        r#"
+apiVersion: keryx.dev/v1alpha1
+kind: BFDProfile
+metadata:
+  name: fast
+  namespace: keryx-system
+spec:
+  transmitInterval: 50
+  receiveInterval: 50
+  detectMultiplier: 3
+"#,
+    ),
+    (
+        "docs/reference/community.md",
+        community::definition,
+        r#"
+apiVersion: keryx.dev/v1alpha1
+kind: Community
+metadata:
+  name: names
+  namespace: keryx-system
+spec:
+  communities:
+  - name: cheap
+    value: "64512:100"
+"#,
+    ),
+    (
+        "docs/reference/speakerstatus.md",
+        speaker_status::definition,
+        r#"
+apiVersion: keryx.dev/v1alpha1
+kind: SpeakerStatus
+metadata:
+  name: n1
+  namespace: keryx-system
+spec:
+  node: n1
+status:
+  announced: 12
+  members: 2
+  conflicting: 0
+"#,
+    ),
+];
 
-/// `docs/reference/bgppeer.md`.
+/// The reference pages of all kinds, each with its path.
 ///
 /// # Errors
-/// If the definition has no schema.
-pub fn bgp_peer() -> Result<String> {
-    let example = "apiVersion: keryx.dev/v1alpha1\n\
-                   kind: BGPPeer\n\
-                   metadata:\n\
-                   \x20 name: tor\n\
-                   \x20 namespace: keryx-system\n\
-                   spec:\n\
-                   \x20 myASN: 64512\n\
-                   \x20 peerASN: 64513\n\
-                   \x20 peerAddress: 192.0.2.254\n\
-                   \x20 passwordSecret:\n\
-                   \x20   name: tor\n\
-                   \x20 bfdProfile: fast\n";
-    page(&bgp_peer::definition(), example)
-}
-
-/// `docs/reference/bgpadvertisement.md`.
-///
-/// # Errors
-/// If the definition has no schema.
-pub fn bgp_advertisement() -> Result<String> {
-    let example = "apiVersion: keryx.dev/v1alpha1\n\
-                   kind: BGPAdvertisement\n\
-                   metadata:\n\
-                   \x20 name: edge\n\
-                   \x20 namespace: keryx-system\n\
-                   spec:\n\
-                   \x20 ipAddressPools:\n\
-                   \x20 - edge\n\
-                   \x20 peers:\n\
-                   \x20 - tor\n\
-                   \x20 communities:\n\
-                   \x20 - \"64512:100\"\n";
-    page(&bgp_advertisement::definition(), example)
-}
-
-/// `docs/reference/bfdprofile.md`.
-///
-/// # Errors
-/// If the definition has no schema.
-pub fn bfd_profile() -> Result<String> {
-    let example = "apiVersion: keryx.dev/v1alpha1\n\
-                   kind: BFDProfile\n\
-                   metadata:\n\
-                   \x20 name: fast\n\
-                   \x20 namespace: keryx-system\n\
-                   spec:\n\
-                   \x20 transmitInterval: 50\n\
-                   \x20 receiveInterval: 50\n\
-                   \x20 detectMultiplier: 3\n";
-    page(&bfd_profile::definition(), example)
-}
-
-/// `docs/reference/community.md`.
-///
-/// # Errors
-/// If the definition has no schema.
-pub fn community() -> Result<String> {
-    let example = "apiVersion: keryx.dev/v1alpha1\n\
-                   kind: Community\n\
-                   metadata:\n\
-                   \x20 name: names\n\
-                   \x20 namespace: keryx-system\n\
-                   spec:\n\
-                   \x20 communities:\n\
-                   \x20 - name: cheap\n\
-                   \x20   value: \"64512:100\"\n";
-    page(&community::definition(), example)
-}
-
-/// `docs/reference/speakerstatus.md`.
-///
-/// # Errors
-/// If the definition has no schema.
-pub fn speaker_status() -> Result<String> {
-    let example = "apiVersion: keryx.dev/v1alpha1\n\
-                   kind: SpeakerStatus\n\
-                   metadata:\n\
-                   \x20 name: n1\n\
-                   \x20 namespace: keryx-system\n\
-                   spec:\n\
-                   \x20 node: n1\n\
-                   status:\n\
-                   \x20 announced: 12\n\
-                   \x20 members: 2\n\
-                   \x20 conflicting: 0\n";
-    page(&speaker_status::definition(), example)
+/// If a definition has no schema.
+pub fn pages() -> Result<Vec<(&'static str, String)>> {
+    PAGES.iter().map(|(path, definition, example)| Ok((*path, page(&definition(), example)?))).collect()
 }
 
 /// The page of one kind: what it is, the smallest example, and a row for each field.
@@ -152,7 +153,7 @@ fn page(definition: &CustomResourceDefinition, example: &str) -> Result<String> 
     let short =
         names.short_names.iter().flatten().map(|name| format!(", short `{name}`")).collect::<String>();
     let _ = writeln!(page, "`{}/{}`, `{}`{short}.\n", definition.spec.group, version.name, names.plural);
-    for line in example.lines() {
+    for line in example.trim_start().lines() {
         let _ = writeln!(page, "    {line}");
     }
     for part in ["spec", "status"] {
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn every_field_has_a_row_with_its_meaning() {
-        let page = ip_address_pool().unwrap();
+        let page = page(&ip_address_pool::definition(), "").unwrap();
         for field in ["addresses", "reuseAfter", "serviceAllocation.priority", "ipv6.available", "conditions"]
         {
             let row = page.lines().find(|line| line.starts_with(&format!("| `{field}` |")));
@@ -247,7 +248,7 @@ mod tests {
 
     #[test]
     fn defaults_enumerations_and_limits_are_told() {
-        let page = ip_address_pool().unwrap();
+        let page = page(&ip_address_pool::definition(), "").unwrap();
         assert!(page.contains("| `order` | `Lowest`, `Highest` | `Lowest` |"), "{page}");
         assert!(page.contains("| `autoAssign` | boolean | `true` |"), "{page}");
         assert!(

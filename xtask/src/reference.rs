@@ -15,7 +15,7 @@ pub fn rbac() -> String {
     let mut page = format!(
         "{HEADER}# Permissions\n\n\
          What `manifests/install.yaml` grants, and why. Nothing else is asked for: no role or binding is\n\
-         touched, and the speakers write nothing at all.\n"
+         touched, and the speakers write nothing but events and their own status.\n"
     );
     for who in Who::ALL {
         let _ = write!(

@@ -15,6 +15,10 @@ use crate::status::ConditionsStatus;
 /// Name of the kind's definition.
 pub const DEFINITION: &str = "bgppeers.keryx.dev";
 
+/// What is said of a peer that names an interface.
+pub const UNNUMBERED: &str =
+    "sessions by interface (unnumbered) are not there yet; name the router by its peerAddress";
+
 /// TCP port of BGP (RFC 4271 §8.2.1).
 pub const PORT: u16 = 179;
 /// Hold time that is offered, unless the peer says otherwise (RFC 4271 §10).
@@ -73,7 +77,8 @@ pub struct BGPPeerSpec {
     /// Address of the router, from each Node's own label or annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer_address_from: Option<NodeValue>,
-    /// Interface on which the router is the only one, found by its router advertisements, in place of an address (unnumbered).
+    /// Interface on which the router is the only one, in place of an address (unnumbered). Such sessions are not there yet: no node has
+    /// one, and the conditions say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15), regex(pattern = r"^[^/\s]+$"))]
     pub interface: Option<String>,
@@ -135,8 +140,7 @@ pub struct BGPPeerSpec {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 15), regex(pattern = r"^[^/\s]*$"))]
     pub vrf: String,
-    /// Routes of both families go over the session. By default only those of its own address' family do, and on an interface
-    /// both.
+    /// Routes of both families go over the session. By default only those of its own address' family do.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dual_stack_address_family: bool,
     /// Families of which routes go over the session, in place of dualStackAddressFamily.

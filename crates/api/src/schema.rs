@@ -3,6 +3,8 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::Value;
 
+use crate::names;
+
 /// The schema of the only version of a kind.
 pub(crate) fn of(definition: &CustomResourceDefinition) -> Value {
     let definition = serde_json::to_value(definition).unwrap();
@@ -73,4 +75,12 @@ pub(crate) fn check(definition: &CustomResourceDefinition) -> usize {
         assert!(inside_a_selector || is_an_item || schema["description"].is_string(), "{path}");
     });
     rules
+}
+
+/// Group, scope, category and short name are as the house has them.
+pub(crate) fn check_names(definition: &CustomResourceDefinition, name: &str, short: &str) {
+    assert_eq!(definition.metadata.name.as_deref(), Some(name));
+    assert_eq!((&*definition.spec.group, &*definition.spec.scope), (names::GROUP, "Namespaced"));
+    assert_eq!(definition.spec.names.short_names, Some(vec![short.to_owned()]));
+    assert_eq!(definition.spec.names.categories, Some(vec!["keryx".to_owned()]));
 }

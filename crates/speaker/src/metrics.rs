@@ -1,6 +1,7 @@
 //! What `/metrics` tells.
 
 use keryx_bfd::{Discards, DownCause};
+use keryx_bgp::peer as bgp;
 use keryx_layer2::{Counters, FamilyCounters};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -175,6 +176,16 @@ impl Bgp {
             "BGP UPDATEs received, whose routes are dropped",
             self.updates_received.clone(),
         );
+    }
+
+    /// Adds what the machine of a peer has counted since `before`.
+    pub(crate) fn count(&self, peer: &PeerLabels, now: &bgp::Counters, before: &bgp::Counters) {
+        let add = |family: &Family<PeerLabels, Counter>, count: u64| {
+            family.get_or_create(peer).inc_by(count);
+        };
+        add(&self.sessions_lost, now.lost - before.lost);
+        add(&self.updates_sent, now.sent.updates - before.sent.updates);
+        add(&self.updates_received, now.received.updates - before.received.updates);
     }
 
     /// Takes a peer out that is none any more.

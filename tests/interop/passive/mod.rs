@@ -10,6 +10,7 @@ use crate::speaker::{Speaker, peer, telling};
 pub(crate) const TESTS: &[Test] = &[
     ("passive::a_router_dials_and_the_session_stands", dialled),
     ("passive::a_router_that_nobody_expects_is_turned_away", unexpected),
+    ("passive::a_port_that_cannot_be_had_is_said_and_tried_again", occupied),
 ];
 
 const PREFIX: &str = "198.51.100.1/32";
@@ -47,4 +48,16 @@ fn unexpected() -> Result<()> {
         let state = bird.state("n1")?;
         Ok((state.contains("closed") || state.contains("reset")).then_some(()))
     })
+}
+
+/// Claim 4.
+fn occupied() -> Result<()> {
+    let scene = Scene::start()?;
+    let occupant = scene.node().namespace().run(|| std::net::TcpListener::bind(("0.0.0.0", 179)))?;
+    let plan = PeerPlan { password: None, ..waiting(&scene) };
+    let speaker = Speaker::start(&scene.node(), telling(plan, &[PREFIX]))?;
+    speaker.wait_error("no peer can dial this node")?;
+    let _bird = scene.bird(include_str!("../ebgp/bird.conf"))?;
+    drop(occupant);
+    speaker.wait_established().map(drop)
 }

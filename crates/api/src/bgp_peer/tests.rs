@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{names, schema};
+use crate::schema;
 
 #[test]
 fn the_schema_is_as_pinned() {
@@ -15,12 +15,7 @@ fn the_columns_of_kubectl_are_as_pinned() {
 
 #[test]
 fn the_names_are_those_of_the_house() {
-    let definition = definition();
-    assert_eq!(definition.metadata.name.as_deref(), Some(DEFINITION));
-    assert_eq!(definition.spec.group, names::GROUP);
-    assert_eq!(definition.spec.scope, "Namespaced");
-    assert_eq!(definition.spec.names.short_names, Some(vec!["kpeer".to_owned()]));
-    assert_eq!(definition.spec.names.categories, Some(vec!["keryx".to_owned()]));
+    schema::check_names(&definition(), DEFINITION, "kpeer");
 }
 
 #[test]

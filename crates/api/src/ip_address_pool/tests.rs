@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{names, schema};
+use crate::schema;
 
 #[test]
 fn the_schema_is_as_pinned() {
@@ -15,12 +15,7 @@ fn the_columns_of_kubectl_are_as_pinned() {
 
 #[test]
 fn the_names_are_those_of_the_house() {
-    assert_eq!(definition().metadata.name.as_deref(), Some(DEFINITION));
-    let spec = definition().spec;
-    assert_eq!(spec.group, names::GROUP);
-    assert_eq!(spec.scope, "Namespaced");
-    assert_eq!(spec.names.short_names, Some(vec!["kpool".to_owned()]));
-    assert_eq!(spec.names.categories, Some(vec!["keryx".to_owned()]));
+    schema::check_names(&definition(), DEFINITION, "kpool");
 }
 
 #[test]

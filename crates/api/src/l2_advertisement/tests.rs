@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{names, schema};
+use crate::schema;
 
 fn spec(value: serde_json::Value) -> L2AdvertisementSpec {
     serde_json::from_value(value).unwrap()
@@ -24,12 +24,7 @@ fn the_schema_is_one_that_the_api_server_takes() {
 
 #[test]
 fn the_names_are_those_of_the_house() {
-    let definition = definition();
-    assert_eq!(definition.metadata.name.as_deref(), Some(DEFINITION));
-    assert_eq!(definition.spec.group, names::GROUP);
-    assert_eq!(definition.spec.scope, "Namespaced");
-    assert_eq!(definition.spec.names.short_names, Some(vec!["kl2adv".to_owned()]));
-    assert_eq!(definition.spec.names.categories, Some(vec!["keryx".to_owned()]));
+    schema::check_names(&definition(), DEFINITION, "kl2adv");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{names, schema};
+use crate::schema;
 
 #[test]
 fn the_schema_is_as_pinned() {
@@ -18,11 +18,7 @@ fn the_schema_is_one_that_the_api_server_takes() {
 
 #[test]
 fn the_names_are_those_of_the_house() {
-    let definition = definition();
-    assert_eq!(definition.metadata.name.as_deref(), Some(DEFINITION));
-    assert_eq!(definition.spec.group, names::GROUP);
-    assert_eq!(definition.spec.scope, "Namespaced");
-    assert_eq!(definition.spec.names.short_names, Some(vec!["kspeaker".to_owned()]));
+    schema::check_names(&definition(), DEFINITION, "kspeaker");
 }
 
 #[test]

@@ -7,9 +7,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use keryx_api::bfd_profile::BFDProfileSpec;
-use keryx_api::bgp_peer::{self, AddressFamily, BGPPeerSpec, DynamicAsn, NodeValue, whole_secs};
+use keryx_api::bgp_peer::{self, AddressFamily, BGPPeerSpec, DynamicAsn, NodeValue, UNNUMBERED, whole_secs};
 
-use super::{Advertisement, BfdPlan, GracefulRestart, Password, PeerPlan, Remote, RemoteAs};
+use super::{Advertisement, BfdPlan, GracefulRestart, Password, PeerPlan, RemoteAs};
 use crate::matching::{Labels, selects};
 
 /// Longest wait between two attempts, unless the peer says otherwise.
@@ -84,7 +84,7 @@ fn session(
     let my_asn = asn("myASN", spec.my_asn, spec.my_asn_from.as_ref(), node)?.ok_or("myASN is not set")?;
     let remote = remote(spec, node)?;
     let hold_time_secs = hold_time_secs(spec)?;
-    let (ipv4, ipv6) = families(spec, &remote);
+    let (ipv4, ipv6) = families(spec, remote);
     Ok(Some(PeerPlan {
         port: spec.peer_port.unwrap_or(bgp_peer::PORT),
         local_as: spec.local_asn.and_then(NonZeroU32::new).unwrap_or(my_asn),
@@ -111,16 +111,13 @@ fn session(
     }))
 }
 
-fn remote(spec: &BGPPeerSpec, node: NodeValues<'_>) -> Result<Remote, String> {
-    if let Some(interface) = &spec.interface {
-        return Ok(Remote::Interface(interface.as_str().into()));
+fn remote(spec: &BGPPeerSpec, node: NodeValues<'_>) -> Result<IpAddr, String> {
+    match (&spec.peer_address, &spec.peer_address_from) {
+        (Some(text), _) => read("peerAddress", text),
+        (None, Some(from)) => read("peerAddressFrom", at_node("peerAddressFrom", from, node)?),
+        (None, None) if spec.interface.is_some() => Err(UNNUMBERED.to_owned()),
+        (None, None) => Err("peerAddress is not set".to_owned()),
     }
-    let address: Option<IpAddr> = match (&spec.peer_address, &spec.peer_address_from) {
-        (Some(text), _) => Some(read("peerAddress", text)?),
-        (None, Some(from)) => Some(read("peerAddressFrom", at_node("peerAddressFrom", from, node)?)?),
-        (None, None) => None,
-    };
-    address.map(Remote::Address).ok_or_else(|| "neither peerAddress nor interface is set".to_owned())
 }
 
 fn remote_as(spec: &BGPPeerSpec, node: NodeValues<'_>) -> Result<RemoteAs, String> {
@@ -183,16 +180,13 @@ fn hold_time_secs(spec: &BGPPeerSpec) -> Result<u16, String> {
     }
 }
 
-fn families(spec: &BGPPeerSpec, remote: &Remote) -> (bool, bool) {
+fn families(spec: &BGPPeerSpec, remote: IpAddr) -> (bool, bool) {
     if !spec.families.is_empty() {
         let has = |family| spec.families.contains(&family);
         return (has(AddressFamily::IPv4), has(AddressFamily::IPv6));
     }
-    match remote {
-        Remote::Address(_) | Remote::Interface(_) if spec.dual_stack_address_family => (true, true),
-        Remote::Interface(_) => (true, true),
-        Remote::Address(address) => (address.is_ipv4(), address.is_ipv6()),
-    }
+    let both = spec.dual_stack_address_family;
+    (both || remote.is_ipv4(), both || remote.is_ipv6())
 }
 
 fn password(spec: &BGPPeerSpec) -> Option<Password> {

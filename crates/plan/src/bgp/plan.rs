@@ -25,7 +25,7 @@ pub struct BgpPlan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerPlan {
     /// Where the peer is.
-    pub remote: Remote,
+    pub remote: IpAddr,
     /// TCP port that is dialled.
     pub port: u16,
     /// Our AS, as the peer is to see it.
@@ -65,15 +65,6 @@ pub struct PeerPlan {
     pub bfd: Option<BfdPlan>,
     /// The session is shut down by its operator, with these words for the peer's (RFC 9003); may be empty.
     pub admin_down: Option<Arc<str>>,
-}
-
-/// Where a peer is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Remote {
-    /// At this address.
-    Address(IpAddr),
-    /// The only router on this interface, found by its router advertisements (unnumbered).
-    Interface(Arc<str>),
 }
 
 /// Which AS a peer may be in.

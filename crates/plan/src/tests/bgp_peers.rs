@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fixtures::*;
 use crate::Index;
-use crate::bgp::{BfdPlan, Password, PeerPlan, Remote, RemoteAs};
+use crate::bgp::{BfdPlan, Password, PeerPlan, RemoteAs};
 
 const TOR: &str = r#""myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.254""#;
 
@@ -43,7 +43,7 @@ fn number(number: u32) -> NonZeroU32 {
 fn a_peer_has_metallbs_defaults() {
     let peer = peer(&mut world(""), "tor").unwrap();
     let expected = PeerPlan {
-        remote: Remote::Address("192.0.2.254".parse().unwrap()),
+        remote: "192.0.2.254".parse().unwrap(),
         port: 179,
         local_as: number(64512),
         remote_as: RemoteAs::Number(number(64513)),
@@ -83,7 +83,7 @@ fn numbers_and_addresses_can_stand_at_the_node() {
     apply(&mut index, "rack", spec);
     let rack = peer(&mut index, "rack").unwrap();
     assert_eq!(rack.local_as, number(64599));
-    assert_eq!(rack.remote, Remote::Address("198.51.100.1".parse().unwrap()));
+    assert_eq!(rack.remote.to_string(), "198.51.100.1");
     assert_eq!(rack.remote_as, RemoteAs::External);
     let mut node = mk_node("a");
     node.metadata.labels = Some(mk_labels(&[("asn", "x")]));
@@ -117,8 +117,14 @@ fn families_are_that_of_the_address_or_both() {
     assert_eq!(families(r#""peerAddress": "192.0.2.1""#), (true, false));
     assert_eq!(families(r#""peerAddress": "2001:db8::1""#), (false, true));
     assert_eq!(families(r#""peerAddress": "192.0.2.1", "dualStackAddressFamily": true"#), (true, true));
-    assert_eq!(families(r#""interface": "eth0""#), (true, true));
-    assert_eq!(families(r#""interface": "eth0", "families": ["IPv6"]"#), (false, true));
+    assert_eq!(families(r#""peerAddress": "192.0.2.1", "families": ["IPv6"]"#), (false, true));
+}
+
+#[test]
+fn a_peer_by_interface_says_that_this_is_not_there_yet() {
+    let mut index = world("");
+    apply(&mut index, "leaf", r#"{"myASN": 1, "dynamicASN": "external", "interface": "eth0"}"#);
+    assert!(unusable(&mut index, "leaf").contains("not there yet; name the router by its peerAddress"));
 }
 
 #[test]

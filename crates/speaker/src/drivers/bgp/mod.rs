@@ -12,19 +12,20 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use keryx_bgp::{Config, Peer, Stop};
 use keryx_netio::link::{self, Links};
-use keryx_plan::bgp::{Password, PeerPlan, Remote};
+use keryx_plan::bgp::{Password, PeerPlan};
 use tokio::sync::{mpsc, watch};
 use tokio::task;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::clock;
 use crate::drivers::bfd::{self, Bfd, Watched};
-use crate::drivers::random;
+use crate::drivers::{due, random};
 use crate::metrics::Metrics;
 use crate::orders::Orders;
 
@@ -41,6 +42,8 @@ pub use standing::{Agreed, Standing, Standings, State};
 
 /// Commands that wait for a session.
 const COMMANDS_MAX: usize = 16;
+/// Pause before another try to listen.
+const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 /// How long sessions may take to end when the speaker stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -124,12 +127,14 @@ async fn run(
         links,
         running: BTreeMap::new(),
         listeners: Listeners::default(),
+        listen_at: None,
         starting: true,
     };
     loop {
         tokio::select! {
             Ok(()) = driver.channels.orders.changed() => driver.follow().await,
             Ok(()) = driver.channels.passwords.changed() => driver.follow_passwords().await,
+            () = due(driver.listen_at) => driver.listen().await,
             (remote, stream) = driver.listeners.accept() => driver.accept(remote, stream),
             error = &mut links_broken => return Err(error).context("the node's interfaces cannot be followed"),
             () = stop.cancelled() => {
@@ -161,6 +166,8 @@ struct Driver {
     links: watch::Receiver<Links>,
     running: BTreeMap<Arc<str>, Running>,
     listeners: Listeners,
+    /// When to try again to listen, after that has failed.
+    listen_at: Option<Instant>,
     /// No orders have come yet: sessions of the first ones take up what a speaker before this one left with its peers.
     starting: bool,
 }
@@ -192,7 +199,7 @@ impl Driver {
         }
         self.starting = false;
         self.note_idle(&orders);
-        self.listen();
+        self.listen().await;
     }
 
     /// Has a session as `plan` and `config` say.
@@ -204,7 +211,9 @@ impl Driver {
             return;
         }
         let but_bfd = PeerPlan { bfd: plan.bfd, password: plan.password.clone(), ..(*running.plan).clone() };
-        if but_bfd != **plan || !is_same(&running.config, &config) {
+        // A connection that stands can be signed with another password, but neither begin nor cease to be signed.
+        let signs_alike = running.plan.password.is_some() == plan.password.is_some();
+        if but_bfd != **plan || !signs_alike || !is_same(&running.config, &config) {
             self.stop(name, Stop::Reset { text: "its configuration has changed".to_owned() }).await;
             return self.start(Arc::clone(name), Arc::clone(plan), config);
         }
@@ -260,7 +269,8 @@ impl Driver {
     fn note_idle(&self, orders: &Orders) {
         let bgp = &orders.plan.bgp;
         let down = bgp.peers.iter().filter(|(_, plan)| plan.admin_down.is_some());
-        let down = down.map(|(name, plan)| (name, address(plan), "it is administratively down".to_owned()));
+        let down =
+            down.map(|(name, plan)| (name, Some(plan.remote), "it is administratively down".to_owned()));
         let unusable = bgp.unusable.iter().map(|(name, why)| (name, None, why.to_string()));
         let idle: BTreeMap<Arc<str>, (Option<IpAddr>, String)> =
             down.chain(unusable).map(|(name, address, why)| (Arc::clone(name), (address, why))).collect();
@@ -287,29 +297,24 @@ impl Driver {
                 let _ = running.commands.send(Command::Key(key)).await;
             }
         }
-        self.listen();
+        self.listen().await;
     }
 
     /// Listens where peers may dial, and with whose passwords.
-    fn listen(&mut self) {
+    async fn listen(&mut self) {
         let expected = self.running.values().filter(|running| running.plan.accept);
-        let expected = expected.filter_map(|running| Some((address(&running.plan)?, running.key.octets())));
-        let expected = expected.collect();
+        let expected = expected.map(|running| (running.plan.remote, running.key.octets())).collect();
+        self.listen_at = None;
         let Err(why) = self.listeners.listen(expected) else { return };
         warn!("{why}");
-        let passive = self.running.iter().filter(|(_, running)| !running.plan.dial);
-        let passive: Vec<Arc<str>> = passive.map(|(name, _)| Arc::clone(name)).collect();
-        self.channels.standings.send_modify(|all| {
-            for name in &passive {
-                if let Some(standing) = all.get_mut(name) {
-                    standing.last_error = Some(why.clone());
-                }
-            }
-        });
+        self.listen_at = Some(clock::now() + LISTEN_AGAIN);
+        for running in self.running.values().filter(|running| running.plan.accept) {
+            let _ = running.commands.send(Command::Deaf(why.clone())).await;
+        }
     }
 
     fn accept(&self, remote: IpAddr, stream: tokio::net::TcpStream) {
-        let is_it = |running: &&Running| running.plan.accept && address(&running.plan) == Some(remote);
+        let is_it = |running: &&Running| running.plan.accept && running.plan.remote == remote;
         if let Some(running) = self.running.values().find(is_it) {
             // A session that has not got round to the last ones needs no further connection.
             let _ = running.commands.try_send(Command::Accepted(stream));
@@ -317,13 +322,13 @@ impl Driver {
     }
 
     fn watch(&self, plan: &PeerPlan) -> Option<Watched> {
-        let (bfd, remote) = (plan.bfd.as_ref()?, address(plan)?);
+        let (bfd, remote) = (plan.bfd.as_ref()?, plan.remote);
         let links = Arc::clone(&self.links.borrow());
         let shares_link =
             links.values().any(|link| link.addresses.iter().any(|prefix| prefix.contains(&remote)));
         Some(self.bfd.acquire(bfd::Request {
             remote,
-            interface: settings::device(plan),
+            interface: plan.vrf.as_deref().map(str::to_owned),
             source: plan.source_address,
             multi_hop: settings::is_multi_hop(plan, shares_link),
             config: settings::bfd(bfd),
@@ -359,13 +364,6 @@ fn is_same(running: &Config, wanted: &Config) -> bool {
         wanted.restarting = restarting;
     }
     *running == wanted
-}
-
-fn address(plan: &PeerPlan) -> Option<IpAddr> {
-    match plan.remote {
-        Remote::Address(address) => Some(address),
-        Remote::Interface(_) => None,
-    }
 }
 
 fn key(plan: &PeerPlan, passwords: &Passwords) -> Key {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
+use keryx_bgp::peer::Counters;
 use keryx_bgp::{Action, ConnectionId, Event, Peer, Reason, Stop};
 use keryx_netio::tcp::{self, Dial};
-use keryx_plan::bgp::{PeerPlan, Remote};
+use keryx_plan::bgp::PeerPlan;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -33,6 +34,8 @@ pub(super) enum Command {
     Bfd(Option<Watched>),
     /// The peer has dialled us.
     Accepted(TcpStream),
+    /// The peer cannot dial us, for this reason.
+    Deaf(String),
     /// It is to end. The task ends with it.
     End(Stop),
 }
@@ -68,6 +71,8 @@ struct Session {
     /// What the last attempt at dialling came to, in the kernel's words.
     dial_error: Option<io::Error>,
     buffer: Vec<u8>,
+    /// What the metrics have of the machine's counters.
+    counted: Counters,
 }
 
 /// Runs a session until it is told to end.
@@ -81,6 +86,7 @@ pub(super) async fn run(parts: Parts, mut commands: mpsc::Receiver<Command>) {
         dialing: BTreeMap::new(),
         dial_error: None,
         buffer: Vec::new(),
+        counted: Counters::default(),
     };
     session.begin();
     loop {
@@ -91,6 +97,9 @@ pub(super) async fn run(parts: Parts, mut commands: mpsc::Receiver<Command>) {
             Happening::Command(Some(Command::Key(key))) => session.set_key(key),
             Happening::Command(Some(Command::Bfd(watched))) => session.set_bfd(watched),
             Happening::Command(Some(Command::Accepted(stream))) => session.accept(stream),
+            Happening::Command(Some(Command::Deaf(why))) => {
+                session.note(|standing| standing.last_error = Some(why));
+            }
             Happening::Orders => session.follow(),
             Happening::Dialed(id, outcome) => session.dialed(id, outcome),
             Happening::Readable => session.serve(),
@@ -103,7 +112,7 @@ pub(super) async fn run(parts: Parts, mut commands: mpsc::Receiver<Command>) {
 impl Session {
     fn begin(&mut self) {
         let bfd = self.parts.bfd.as_ref().map(Watched::state);
-        let standing = Standing { bfd, ..Standing::idle(self.address(), None) };
+        let standing = Standing { bfd, ..Standing::idle(Some(self.parts.plan.remote), None) };
         self.parts.standings.send_modify(|all| {
             all.insert(Arc::clone(&self.parts.name), standing);
         });
@@ -141,9 +150,18 @@ impl Session {
             }
             // A connection that turns out to be gone gives rise to further actions.
             if !self.transmit() {
-                return;
+                return self.count();
             }
         }
+    }
+
+    fn count(&mut self) {
+        let (now, before) = (self.parts.peer.counters(), self.counted);
+        if now == before {
+            return;
+        }
+        self.parts.metrics.bgp.count(&self.labels(), &now, &before);
+        self.counted = now;
     }
 
     fn act(&mut self, action: Action) {
@@ -163,12 +181,9 @@ impl Session {
     fn dial(&mut self, id: ConnectionId) {
         self.dial_error = None;
         let plan = &self.parts.plan;
-        let (Some(remote), Key::None | Key::Is(_)) = (self.remote(), &self.parts.key) else {
-            let error = io::Error::other("no router has been heard on the interface");
-            return self.dialed(id, Err(error));
-        };
+        let remote = SocketAddr::new(plan.remote, plan.port);
         let (source, ttl) = (plan.source_address, settings::ttl(plan));
-        let (device, md5) = (settings::device(plan), self.parts.key.octets());
+        let (device, md5) = (plan.vrf.clone(), self.parts.key.octets());
         let dialing = self.dials.spawn(async move {
             let dial = Dial { remote, source, device: device.as_deref(), md5: md5.as_deref(), ttl };
             (id, tcp::dial(dial).await)
@@ -177,7 +192,10 @@ impl Session {
     }
 
     fn dialed(&mut self, id: ConnectionId, outcome: io::Result<TcpStream>) {
-        self.dialing.remove(&id);
+        if self.dialing.remove(&id).is_none() {
+            // It was given up while it came about.
+            return;
+        }
         match outcome.and_then(Connection::new) {
             Ok(connection) => {
                 self.parts.peer.handle_connected(id, connection.local(), clock::now());
@@ -318,7 +336,6 @@ impl Session {
             }
             Event::Down(reason) => {
                 warn!(peer = name, "BGP session lost: {reason}");
-                self.parts.metrics.bgp.sessions_lost.get_or_create(&self.labels()).inc();
                 self.note_failure(&reason);
             }
             Event::Failed(reason) => {
@@ -377,17 +394,6 @@ impl Session {
         }
         self.parts.metrics.bgp.forget(&self.labels());
         self.parts.standings.send_if_modified(|all| all.remove(&self.parts.name).is_some());
-    }
-
-    fn address(&self) -> Option<IpAddr> {
-        self.remote().map(|remote| remote.ip())
-    }
-
-    fn remote(&self) -> Option<SocketAddr> {
-        match &self.parts.plan.remote {
-            Remote::Address(address) => Some(SocketAddr::new(*address, self.parts.plan.port)),
-            Remote::Interface(_) => None,
-        }
     }
 
     fn labels(&self) -> PeerLabels {

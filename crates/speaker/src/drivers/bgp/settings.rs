@@ -7,7 +7,7 @@ use std::time::Duration;
 use keryx_bgp::peer::{GracefulRestart, NextHops, RemoteAs};
 use keryx_bgp::{Asn, Config, HoldTime, PerFamily, RouterId};
 use keryx_netio::tcp::Ttl;
-use keryx_plan::bgp::{self, BfdPlan, PeerPlan, Remote};
+use keryx_plan::bgp::{self, BfdPlan, PeerPlan};
 
 /// What the machine is told of a peer. `internal_ips` are the Node's; `restarting` says that this process has just started.
 ///
@@ -62,10 +62,9 @@ fn router_id(internal_ips: &[IpAddr], node: &str) -> Ipv4Addr {
     ipv4.unwrap_or_else(|| Ipv4Addr::from_bits(hash().max(1)))
 }
 
-/// A session carries routes of the other family with the Node's own address of that family as next hop. On an interface without
-/// addresses (unnumbered) there is only the link-local one, for both (RFC 8950).
+/// A session carries routes of the other family with the Node's own address of that family as next hop.
 fn next_hops(peer: &PeerPlan, internal_ips: &[IpAddr]) -> NextHops {
-    let Remote::Address(remote) = peer.remote else { return NextHops::default() };
+    let remote = peer.remote;
     let mut hops = NextHops::default();
     for address in internal_ips {
         match address {
@@ -95,15 +94,6 @@ pub(super) fn ttl(peer: &PeerPlan) -> Ttl {
     } else {
         Ttl::Default
     }
-}
-
-/// The device that a session is bound to: the VRF, or the interface of an unnumbered one.
-pub(super) fn device(peer: &PeerPlan) -> Option<String> {
-    let interface = match &peer.remote {
-        Remote::Interface(name) => Some(name),
-        Remote::Address(_) => None,
-    };
-    peer.vrf.as_ref().or(interface).map(|name| (**name).to_owned())
 }
 
 /// Whether BFD has to reach over routers (RFC 5883). An internal peer may be anywhere; one that shares a link with this node is taken
