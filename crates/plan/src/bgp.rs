@@ -14,8 +14,7 @@
 //! several advertisements, or several addresses, say of one prefix to one peer is merged:
 //!
 //! - all communities, until they fill a message; those of advertisements with the lesser name first;
-//! - the highest `localPref`, of which a missing one is 100; the lowest `med` that is given; the least `asPathPrepend`;
-//! - it is leaving only if it leaves for every address.
+//! - the highest `localPref`, of which a missing one is 100; the lowest `med` that is given; the least `asPathPrepend`.
 //!
 //! An object that cannot be read is about nothing, but counts as one; its conditions say why. What `announceFrom` and `withoutEndpoints` say in
 //! one advertisement goes before what holds for the owner without them; if several differ, who restricts wins.

@@ -85,14 +85,15 @@ impl Index {
         before.vips.values().for_each(|vip| self.planned.routes.remove(&vip.bgp));
         after.vips.values().for_each(|vip| self.planned.routes.add(&vip.bgp));
         if bgp_changed {
-            self.planned.routes.touch_all();
+            self.planned.routes.forget_told();
         }
         if bgp.sessions {
             let Sessions { peers, unusable } = self.bgp.sessions();
             (self.planned.plan.bgp.peers, self.planned.plan.bgp.unusable) = (peers.clone(), unusable.clone());
         }
+        let leaving = decision::leaves(&self.nodes, me).unwrap_or_default();
         let changes = Changes {
-            bgp_routes: self.planned.routes.settle(&self.bgp, &mut self.planned.plan.bgp.routes),
+            bgp_routes: self.planned.routes.settle(&self.bgp, leaving, &mut self.planned.plan.bgp.routes),
             bgp_sessions: bgp.sessions,
             vips: differing_keys(&before.vips, &after.vips),
             groups: differing_keys(&before.groups, &after.groups),

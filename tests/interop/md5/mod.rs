@@ -12,6 +12,7 @@ use crate::speaker::{Speaker, peer, telling};
 
 pub(crate) const TESTS: &[Test] = &[
     ("md5::the_password_of_a_secret_opens_the_session_and_another_one_does_not", secret),
+    ("md5::a_password_that_comes_or_goes_begins_the_session_anew", come_and_gone),
     ("md5::a_password_that_is_changed_holds_for_the_session_that_stands", rotated),
 ];
 
@@ -59,4 +60,21 @@ fn rotated() -> Result<()> {
     let after = speaker.standing()?;
     ensure!(after.since == before.since, "the session ended meanwhile: {after:?}");
     Ok(())
+}
+
+/// Claim 5.
+fn come_and_gone() -> Result<()> {
+    let scene = Scene::start()?;
+    let bird = scene.bird(include_str!("../ebgp/bird.conf"))?;
+    let open = peer(scene.remote());
+    let signed = PeerPlan { password: Some(Password::Inline("right".into())), ..open.clone() };
+    let speaker = Speaker::start(&scene.node(), telling(open.clone(), &[PREFIX]))?;
+    speaker.wait_established()?;
+    // Long before the hold time of 90 s.
+    speaker.order(&scene.node(), telling(signed, &[PREFIX]));
+    speaker.wait("no session", |standing| standing.agreed().is_none())?;
+    wait_bird_routes(&bird, &[])?;
+    speaker.order(&scene.node(), telling(open, &[PREFIX]));
+    speaker.wait_established()?;
+    wait_bird_routes(&bird, &[PREFIX]).map(drop)
 }

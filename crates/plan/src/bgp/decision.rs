@@ -68,7 +68,7 @@ pub(crate) fn decide(
 }
 
 /// Whether the node is about to hand over; an error if it may not advertise at all.
-fn leaves(nodes: &Nodes, node: &NodeName) -> Result<bool, Reason> {
+pub(crate) fn leaves(nodes: &Nodes, node: &NodeName) -> Result<bool, Reason> {
     let place = nodes.place(node).ok_or(Reason::NodeUnknown)?;
     match &nodes.standings()[place].obstacle {
         // The one that decides is alive.

@@ -17,17 +17,14 @@ const COMMUNITIES_MAX_LEN: usize = 2044;
 /// What an internal peer is told where no preference is given.
 const LOCAL_PREF: u32 = 100;
 
-/// Why a prefix is advertised: because of an advertisement, and whether the node is about to hand over.
-type Contribution = (Arc<str>, bool);
-
 /// What each peer is told, by the peer's name.
 type Told = Arc<BTreeMap<Arc<str>, Arc<RouteAttributes>>>;
 
-/// The prefixes that are advertised, each with how many addresses contribute to it in which way. Few ways stand beside many
-/// addresses: what a prefix costs does not grow with its addresses.
+/// The prefixes that are advertised, each with the advertisements that ask for it and for how many addresses each does. Few of them
+/// stand beside many addresses: what a prefix costs does not grow with its addresses.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
-    prefixes: BTreeMap<IpNet, BTreeMap<Contribution, usize>>,
+    prefixes: BTreeMap<IpNet, BTreeMap<Arc<str>, usize>>,
     touched: BTreeSet<IpNet>,
     /// What peers are told because of these advertisements, and whether it is of IPv6: routes of one kind share it.
     told: BTreeMap<(BTreeSet<Arc<str>>, bool), Told>,
@@ -36,45 +33,45 @@ pub(crate) struct Routes {
 impl Routes {
     /// An address is advertised, as decided.
     pub(crate) fn add(&mut self, decision: &BgpDecision) {
-        for (prefix, contribution) in contributions(decision) {
-            *self.prefixes.entry(prefix).or_default().entry(contribution).or_default() += 1;
-            self.touched.insert(prefix);
+        for (prefix, name) in because(decision) {
+            *self.prefixes.entry(*prefix).or_default().entry(Arc::clone(name)).or_default() += 1;
+            self.touched.insert(*prefix);
         }
     }
 
     /// An address is no longer advertised as was decided.
     pub(crate) fn remove(&mut self, decision: &BgpDecision) {
-        for (prefix, contribution) in contributions(decision) {
-            let Some(of_prefix) = self.prefixes.get_mut(&prefix) else { continue };
-            if let Some(count) = of_prefix.get_mut(&contribution) {
+        for (prefix, name) in because(decision) {
+            let Some(of_prefix) = self.prefixes.get_mut(prefix) else { continue };
+            if let Some(count) = of_prefix.get_mut(name) {
                 *count -= 1;
                 if *count == 0 {
-                    of_prefix.remove(&contribution);
+                    of_prefix.remove(name);
                 }
             }
             if of_prefix.is_empty() {
-                self.prefixes.remove(&prefix);
+                self.prefixes.remove(prefix);
             }
-            self.touched.insert(prefix);
+            self.touched.insert(*prefix);
         }
     }
 
-    /// What advertisements or peers say has changed: every prefix is looked at anew.
-    pub(crate) fn touch_all(&mut self) {
+    /// What advertisements or peers say has changed. Every address is decided about anew then, so every prefix is touched.
+    pub(crate) fn forget_told(&mut self) {
         self.told.clear();
-        self.touched.extend(self.prefixes.keys());
     }
 
-    /// Brings `routes` up to date, and gives the prefixes whose route changed.
+    /// Brings `routes` up to date, and gives the prefixes whose route changed. `leaving` says that the node is about to hand over.
     pub(crate) fn settle(
         &mut self,
         objects: &Objects,
+        leaving: bool,
         routes: &mut BTreeMap<IpNet, Arc<RoutePlan>>,
     ) -> BTreeSet<IpNet> {
         let touched = std::mem::take(&mut self.touched);
         let mut changed = BTreeSet::new();
         for prefix in touched {
-            let new = self.route(prefix, objects);
+            let new = self.route(prefix, leaving, objects);
             if routes.get(&prefix).map(|route| &**route) == new.as_ref() {
                 continue;
             }
@@ -87,10 +84,8 @@ impl Routes {
         changed
     }
 
-    fn route(&mut self, prefix: IpNet, objects: &Objects) -> Option<RoutePlan> {
-        let contributions = self.prefixes.get(&prefix)?;
-        let names: BTreeSet<Arc<str>> = contributions.keys().map(|(name, _)| Arc::clone(name)).collect();
-        let leaving = contributions.keys().all(|(_, leaving)| *leaving);
+    fn route(&mut self, prefix: IpNet, leaving: bool, objects: &Objects) -> Option<RoutePlan> {
+        let names: BTreeSet<Arc<str>> = self.prefixes.get(&prefix)?.keys().cloned().collect();
         let kind = (names, matches!(prefix, IpNet::V6(_)));
         let to = self
             .told
@@ -100,12 +95,11 @@ impl Routes {
     }
 }
 
-fn contributions(decision: &BgpDecision) -> impl Iterator<Item = (IpNet, Contribution)> {
-    let (because, leaving) = match decision {
-        BgpDecision::Advertise { because, leaving } => (&**because, *leaving),
-        BgpDecision::Skip(_) => (&[][..], false),
-    };
-    because.iter().map(move |(prefix, name)| (*prefix, (Arc::clone(name), leaving)))
+fn because(decision: &BgpDecision) -> &[(IpNet, Arc<str>)] {
+    match decision {
+        BgpDecision::Advertise { because, .. } => because,
+        BgpDecision::Skip(_) => &[],
+    }
 }
 
 /// What each peer of the node is told of a prefix because of these advertisements.

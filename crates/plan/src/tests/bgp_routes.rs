@@ -148,6 +148,9 @@ fn a_gateway_is_advertised_from_nodes_with_an_endpoint_unless_any_will_do() {
     assert!(!advertises(&mut index, "a"));
     advertise(&mut index, "x", r#"{"announceFrom": "AnyNode"}"#);
     assert!(advertises(&mut index, "a"));
+    advertise(&mut index, "y", r#"{"announceFrom": "LocalEndpoints"}"#);
+    assert!(!advertises(&mut index, "a"), "who restricts wins");
+    index.delete_bgp_advertisement("y");
     advertise(&mut index, "x", "{}");
     index.apply_endpoint_slice(&mk_slice("n/clone-1", "clone", &[("", State::Ready)]));
     assert!(advertises(&mut index, "a"), "an endpoint without a node name may be anywhere");
