@@ -268,8 +268,15 @@ impl Allocator {
     /// Ends the claim of `owner` on one address, and says what becomes of it; `None` if the owner does not hold it.
     pub fn forget(&mut self, address: IpAddr, owner: &OwnerId, now_secs: u64) -> Option<Freed> {
         let handle = self.owners.find(owner)?;
+        if !self.owners.held(handle).contains(&address) {
+            return None;
+        }
         let owner = Arc::new(self.owners.owner(handle));
+        let holds_others = self.owners.take(handle, address);
         let freed = self.unclaim(address, &owner, handle, now_secs);
+        if !holds_others {
+            self.remove_owner(handle);
+        }
         self.settle(None);
         freed
     }
@@ -280,9 +287,11 @@ impl Allocator {
         let mut freed = Vec::new();
         if let Some(handle) = self.owners.find(owner) {
             let owner = Arc::new(self.owners.owner(handle));
-            for address in self.owners.held(handle).to_vec() {
+            let held = self.owners.take_all(handle);
+            for &address in held.as_slice() {
                 freed.extend(self.unclaim(address, &owner, handle, now_secs));
             }
+            self.remove_owner(handle);
         }
         self.settle(answered);
         freed

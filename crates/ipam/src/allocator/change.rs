@@ -33,7 +33,7 @@ impl Allocator {
         }
     }
 
-    /// Ends the claim of `owner` on `address`.
+    /// Ends the claim of `owner` on `address`. That the owner holds it must have been taken from what is known of the owner.
     pub(super) fn unclaim(
         &mut self,
         address: IpAddr,
@@ -45,10 +45,6 @@ impl Allocator {
         let pool = holder.pool();
         if holder.is_bound() {
             self.unlist(handle, address);
-        }
-        if !self.owners.take(handle, address) {
-            let facts = self.owners.remove(handle);
-            self.sharers.drop(facts);
         }
         let claim = Claim { address, owner: Arc::clone(owner), pool: Arc::clone(self.pool_names.get(pool)) };
         if !is_shared || self.holds.at(address).iter().all(|holder| holder.pool() != pool) {
@@ -66,6 +62,12 @@ impl Allocator {
         self.touch(address);
         self.drop_pool_name(pool);
         Some(Freed { claim, then })
+    }
+
+    /// Takes out an owner that holds nothing any more.
+    pub(super) fn remove_owner(&mut self, handle: Handle) {
+        let facts = self.owners.remove(handle);
+        self.sharers.drop(facts);
     }
 
     /// Sets how the owner shares to what its request says.

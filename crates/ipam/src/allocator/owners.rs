@@ -11,7 +11,8 @@ use crate::owner::{Owner, OwnerId, OwnerKind};
 
 mod parts;
 
-use parts::{Held, Name, Uid};
+use parts::Held;
+use parts::{Name, Uid};
 
 /// Number of an owner, as long as it holds something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +164,11 @@ impl Owners {
         let held = &mut self.entry_mut(handle).held;
         held.remove(address);
         !held.as_slice().is_empty()
+    }
+
+    /// Takes all addresses from what it holds.
+    pub(super) fn take_all(&mut self, handle: Handle) -> Held {
+        std::mem::take(&mut self.entry_mut(handle).held)
     }
 
     /// How it shares.

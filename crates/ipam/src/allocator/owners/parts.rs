@@ -102,7 +102,7 @@ fn uuid(text: &str) -> Option<[u8; 16]> {
 
 /// The addresses of one owner, ascending.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Held {
+pub(in crate::allocator) enum Held {
     #[default]
     None,
     One(IpAddr),
@@ -110,7 +110,7 @@ pub(super) enum Held {
 }
 
 impl Held {
-    pub(super) fn as_slice(&self) -> &[IpAddr] {
+    pub(in crate::allocator) fn as_slice(&self) -> &[IpAddr] {
         match self {
             Self::None => &[],
             Self::One(address) => std::slice::from_ref(address),
