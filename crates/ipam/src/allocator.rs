@@ -23,6 +23,7 @@ mod fit;
 mod holds;
 mod lines;
 mod listed;
+mod name;
 mod names;
 mod owners;
 mod pools;
@@ -65,7 +66,7 @@ use waiting::Waiting;
 pub struct Allocator {
     pools: Pools,
     /// Names of pools, of claims and rests as well.
-    pool_names: Names,
+    pool_names: Names<Arc<str>>,
     /// By number of the pool's name.
     named: Vec<Named>,
     reserved: BTreeMap<IpNet, ReservedWhy>,

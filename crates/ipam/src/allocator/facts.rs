@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::listed::Listed;
+use super::name::Name;
 use super::names::{NameId, Names};
 use crate::sharing::{Backend, Protocol, Sharing};
 
@@ -57,8 +58,8 @@ pub(super) enum Misfit {
 /// The keys in use and the addresses shared under each.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sharers {
-    keys: Names<Listed>,
-    locals: Names,
+    keys: Names<Name, Listed>,
+    locals: Names<Box<str>>,
 }
 
 /// The sharing asked for, unless its key is empty.
@@ -96,7 +97,7 @@ impl Sharers {
         match (facts, keyed(sharing)) {
             (None, None) => true,
             (Some(facts), Some(sharing)) => {
-                **self.keys.get(facts.key) == *sharing.key
+                *self.keys.text(facts.key) == *sharing.key
                     && facts.across_namespaces == sharing.across_namespaces
                     && self.same_backend(facts, &sharing.backend)
                     && facts.ports.as_slice().iter().eq(&sharing.ports)
@@ -107,7 +108,7 @@ impl Sharers {
 
     /// The text of the key.
     pub(super) fn key(&self, facts: &Facts) -> &str {
-        self.keys.get(facts.key)
+        self.keys.text(facts.key)
     }
 
     /// Number of a key that some owner has.
@@ -159,7 +160,7 @@ impl Sharers {
     fn same_backend(&self, facts: &Facts, backend: &Backend) -> bool {
         match (facts.local, backend) {
             (None, Backend::Any) => true,
-            (Some(local), Backend::Local(text)) => **self.locals.get(local) == **text,
+            (Some(local), Backend::Local(text)) => *self.locals.text(local) == **text,
             (None, Backend::Local(_)) | (Some(_), Backend::Any) => false,
         }
     }

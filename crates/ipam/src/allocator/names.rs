@@ -1,7 +1,5 @@
 //! Names that many claims have in common, each stored once and counted, so that a claim carries a number.
 
-use std::sync::Arc;
-
 use hashbrown::HashTable;
 
 /// A name's number. It stays while the name is in use.
@@ -61,34 +59,45 @@ fn half_of(name: &str) -> Half {
     Half::new(Hash::new().text(name.as_bytes()))
 }
 
-/// The names, each with what is known of it as long as it is in use.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Names<T = ()> {
+/// Names, stored as `N`, each with what is known of it as long as it is in use.
+#[derive(Clone, Debug)]
+pub(super) struct Names<N, T = ()> {
     /// With half the hash of each, so that neither a look-up nor a growing table looks at other names.
     table: HashTable<(Half, NameId)>,
     /// By number. Those not in use are not in `table`.
-    entries: Vec<Entry<T>>,
+    entries: Vec<Entry<N, T>>,
     vacant: Vec<NameId>,
 }
 
 #[derive(Clone, Debug)]
-struct Entry<T> {
-    name: Arc<str>,
+struct Entry<N, T> {
+    name: N,
     uses: u64,
     about: T,
 }
 
-impl<T: Default> Names<T> {
+impl<N, T> Default for Names<N, T> {
+    fn default() -> Self {
+        Self { table: HashTable::new(), entries: Vec::new(), vacant: Vec::new() }
+    }
+}
+
+impl<N: AsRef<str> + for<'a> From<&'a str>, T: Default> Names<N, T> {
     /// The number of `name`, if it is in use.
     pub(super) fn find(&self, name: &str) -> Option<NameId> {
         let half = half_of(name);
-        let same = |(other, id): &(Half, NameId)| *other == half && *self.entries[*id as usize].name == *name;
+        let same = |(other, id): &(Half, NameId)| *other == half && *self.text(*id) == *name;
         self.table.find(half.spread(), same).map(|(_, id)| *id)
     }
 
     /// The name with that number.
-    pub(super) fn get(&self, id: NameId) -> &Arc<str> {
+    pub(super) fn get(&self, id: NameId) -> &N {
         &self.entries[id as usize].name
+    }
+
+    /// The same as text.
+    pub(super) fn text(&self, id: NameId) -> &str {
+        self.get(id).as_ref()
     }
 
     /// What is known of the name with that number.
@@ -137,7 +146,7 @@ impl<T: Default> Names<T> {
         }
         let name = std::mem::replace(&mut entry.name, "".into());
         entry.about = T::default();
-        if let Ok(found) = self.table.find_entry(half_of(&name).spread(), |(_, other)| *other == id) {
+        if let Ok(found) = self.table.find_entry(half_of(name.as_ref()).spread(), |(_, other)| *other == id) {
             found.remove();
         }
         self.vacant.push(id);

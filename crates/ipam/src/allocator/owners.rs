@@ -6,13 +6,13 @@ use std::num::NonZeroU32;
 use hashbrown::HashTable;
 
 use super::facts::Facts;
+use super::name::Name;
 use super::names::{Half, Hash, NameId, Names};
 use crate::owner::{Owner, OwnerId, OwnerKind};
 
 mod parts;
 
-use parts::Held;
-use parts::{Name, Uid};
+use parts::{Held, Uid};
 
 /// Number of an owner, as long as it holds something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ struct Entry {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Owners {
-    namespaces: Names,
+    namespaces: Names<Name>,
     /// With the hash of each, so that the table grows without a look at the entries.
     table: HashTable<(Half, Handle)>,
     entries: Vec<Option<Entry>>,
@@ -62,7 +62,7 @@ impl Owners {
             *other == hash
                 && entry.name.as_bytes() == id.name.as_bytes()
                 && entry.kind == id.kind
-                && **self.namespaces.get(entry.namespace) == *id.namespace
+                && *self.namespaces.text(entry.namespace) == *id.namespace
         };
         self.table.find(hash.spread(), same).map(|(_, handle)| *handle)
     }
@@ -72,7 +72,7 @@ impl Owners {
         let entry = Entry {
             kind: owner.id.kind,
             namespace: self.namespaces.take(&owner.id.namespace),
-            name: Name::new(&owner.id.name),
+            name: Name::from(owner.id.name.as_str()),
             uid: Uid::new(&owner.uid),
             held: Held::None,
             facts: None,
@@ -95,7 +95,7 @@ impl Owners {
     /// Takes out an owner that holds nothing any more, and returns what was known of how it shares.
     pub(super) fn remove(&mut self, handle: Handle) -> Option<Box<Facts>> {
         let entry = self.entries[handle.index()].take()?;
-        let hash = half_of(entry.kind, self.namespaces.get(entry.namespace), entry.name.as_bytes());
+        let hash = half_of(entry.kind, self.namespaces.text(entry.namespace), entry.name.as_bytes());
         if let Ok(found) = self.table.find_entry(hash.spread(), |(_, other)| *other == handle) {
             found.remove();
         }
@@ -114,12 +114,12 @@ impl Owners {
     /// Kind, namespace and name, ordered as [`OwnerId`] is.
     pub(super) fn identity(&self, handle: Handle) -> (OwnerKind, &str, &str) {
         let entry = self.entry(handle);
-        (entry.kind, self.namespaces.get(entry.namespace), entry.name.as_str())
+        (entry.kind, self.namespaces.text(entry.namespace), entry.name.as_ref())
     }
 
     /// Its namespace.
     pub(super) fn namespace(&self, handle: Handle) -> &str {
-        self.namespaces.get(self.entry(handle).namespace)
+        self.namespaces.text(self.entry(handle).namespace)
     }
 
     /// Number of its namespace, the same for all owners of one.

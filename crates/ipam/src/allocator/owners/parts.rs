@@ -2,45 +2,6 @@
 
 use std::net::IpAddr;
 
-/// Longest name that is stored in place.
-const SHORT_MAX: usize = 22;
-
-/// The name of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Name {
-    Short(u8, [u8; SHORT_MAX]),
-    Long(Box<str>),
-}
-
-impl Name {
-    pub(super) fn new(text: &str) -> Self {
-        let mut bytes = [0; SHORT_MAX];
-        match bytes.get_mut(..text.len()) {
-            Some(place) => {
-                place.copy_from_slice(text.as_bytes());
-                Self::Short(text.len() as u8, bytes)
-            }
-            None => Self::Long(text.into()),
-        }
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Short(length, bytes) => &bytes[..usize::from(*length)],
-            Self::Long(text) => text.as_bytes(),
-        }
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        match self {
-            Self::Short(length, bytes) => {
-                std::str::from_utf8(&bytes[..usize::from(*length)]).expect("it was made of text")
-            }
-            Self::Long(text) => text,
-        }
-    }
-}
-
 /// A uid, which is nearly always a UUID in its usual form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Uid {
@@ -170,16 +131,6 @@ mod tests {
             assert_eq!(Uid::new(uid).text(), uid);
         }
         assert!(matches!(Uid::new(uids[0]), Uid::Uuid(_)) && matches!(Uid::new(uids[1]), Uid::Text(_)));
-    }
-
-    #[test]
-    fn a_name_comes_back_as_it_was() {
-        for length in [0, 1, 21, 22, 23, 253] {
-            let text = "a".repeat(length);
-            let name = Name::new(&text);
-            assert_eq!((name.as_str(), name.as_bytes()), (&*text, text.as_bytes()));
-            assert_eq!(matches!(name, Name::Short(..)), length <= SHORT_MAX);
-        }
     }
 
     #[test]
