@@ -10,6 +10,10 @@ use super::owners::Handle;
 use crate::family::{Family, number};
 use crate::interval::Span;
 
+mod several;
+
+use several::Several;
+
 /// One owner's hold on an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Holder {
@@ -80,7 +84,7 @@ type Table<A> = HashTable<(A, Hold)>;
 pub(super) struct Holds {
     v4: Table<Ipv4Addr>,
     v6: Table<Ipv6Addr>,
-    several: Vec<Vec<Holder>>,
+    several: Vec<Several>,
     vacant: Vec<u32>,
 }
 
@@ -104,17 +108,23 @@ impl Holds {
         let place = match *hold {
             Hold::Several(place) => place,
             Hold::Sole(first) => {
-                let place = self.vacant.pop().unwrap_or_else(|| {
-                    self.several.push(Vec::new());
-                    u32::try_from(self.several.len() - 1).expect("fewer than 2^32 shared addresses")
-                });
-                self.several[place as usize] = vec![first];
+                let place = match self.vacant.pop() {
+                    Some(place) => {
+                        self.several[place as usize] = Several::new(first);
+                        place
+                    }
+                    None => {
+                        self.several.push(Several::new(first));
+                        u32::try_from(self.several.len() - 1).expect("fewer than 2^32 shared addresses")
+                    }
+                };
                 *hold = Hold::Several(place);
                 place
             }
         };
         let holders = &mut self.several[place as usize];
-        let index = holders.iter().position(|other| before(other.owner)).unwrap_or(holders.len());
+        let others = holders.as_slice();
+        let index = others.iter().position(|other| before(other.owner)).unwrap_or(others.len());
         holders.insert(index, holder);
         false
     }
@@ -130,10 +140,10 @@ impl Holds {
             Hold::Several(place) => place,
         };
         let holders = &mut self.several[place as usize];
-        let index = holders.iter().position(|holder| holder.owner == owner)?;
+        let index = holders.as_slice().iter().position(|holder| holder.owner == owner)?;
         let removed = holders.remove(index);
-        if let [last] = holders[..] {
-            *holders = Vec::new();
+        if let [last] = *holders.as_slice() {
+            *holders = Several::new(last);
             self.vacant.push(place);
             if let Some(hold) = self.hold_mut(address) {
                 *hold = Hold::Sole(last);
@@ -149,7 +159,7 @@ impl Holds {
             Some(Hold::Sole(holder)) => return bind(std::slice::from_mut(holder), owner, bound),
             Some(Hold::Several(place)) => *place as usize,
         };
-        bind(&mut self.several[place], owner, bound)
+        bind(self.several[place].as_mut_slice(), owner, bound)
     }
 
     /// Every address and its holders, IPv4 first, ascending. Costs O(n · log n) beforehand.
@@ -182,7 +192,7 @@ impl Holds {
     fn holders<'a>(&'a self, hold: &'a Hold) -> &'a [Holder] {
         match hold {
             Hold::Sole(holder) => std::slice::from_ref(holder),
-            Hold::Several(place) => &self.several[*place as usize],
+            Hold::Several(place) => self.several[*place as usize].as_slice(),
         }
     }
 

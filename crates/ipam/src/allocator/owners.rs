@@ -19,7 +19,7 @@ use parts::{Held, Uid};
 pub(super) struct Handle(NonZeroU32);
 
 impl Handle {
-    fn new(index: usize) -> Self {
+    pub(super) fn new(index: usize) -> Self {
         let number = u32::try_from(index + 1).ok().and_then(NonZeroU32::new);
         Self(number.expect("fewer than 2^32 owners hold something"))
     }
