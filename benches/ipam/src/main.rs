@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use keryx_ipam::{Allocator, Claim, OwnerId, Request};
 
 use crate::clock::nanos;
-use crate::report::{Figure, Limit, Report};
+use crate::report::{Figure, Limit, Report, Sample};
 use crate::scene::{Holders, SCENES, Scene, shuffled};
 
 /// Most that one call may take on average, in nanoseconds.
@@ -24,6 +24,9 @@ const ADDRESS_BYTES_MAX: f64 = 200.0;
 const LAST_TENTH_RATIO_MAX: f64 = 2.0;
 /// Below this a process' memory says nothing about one address.
 const MEMORY_ADDRESSES_MIN: usize = 1 << 16;
+/// How often every time is measured. The least counts: a limit on what code costs is meant, and whatever runs beside it on the
+/// machine only adds to that.
+const ROUNDS: usize = 3;
 /// Calls that are prepared together, so that preparing them is not timed.
 const BATCH: usize = 4096;
 /// Requests that are refused.
@@ -57,18 +60,23 @@ fn measure_memory(name: &str) -> Result<()> {
 }
 
 fn run() -> Result<Report> {
-    let mut report = Report::default();
-    for scene in &SCENES {
-        report.0.extend(figures(scene)?);
+    // One round after the other through all scenes, so that what disturbs for a while does not meet every round of a scene.
+    let mut rounds = (0..ROUNDS)
+        .map(|_| Ok(SCENES.iter().map(samples).collect::<Result<Vec<_>>>()?.into_iter().flatten()))
+        .collect::<Result<Vec<_>>>()?;
+    let of_next = || Figure::new(rounds.iter_mut().filter_map(Iterator::next).collect());
+    let mut report = Report(std::iter::from_fn(of_next).collect());
+    for scene in SCENES.iter().filter(|scene| scene.addresses() >= MEMORY_ADDRESSES_MIN) {
+        report.0.extend(Figure::new(vec![memory_sample(scene)?]));
     }
     Ok(report)
 }
 
-/// Everything about one scene.
-fn figures(scene: &Scene) -> Result<Vec<Figure>> {
-    let mut figures = Vec::new();
+/// All times of one scene, measured once.
+fn samples(scene: &Scene) -> Result<Vec<Sample>> {
+    let mut samples = Vec::new();
     let mut call = |what: &str, value: f64, peer: Option<f64>, limit: Limit| {
-        figures.push(Figure { name: format!("{}: {what}", scene.name), unit: "ns", value, peer, limit });
+        samples.push(Sample { name: format!("{}: {what}", scene.name), unit: "ns", value, peer, limit });
     };
     let holders = Holders::new(scene);
     let order = shuffled(scene.owners);
@@ -98,15 +106,15 @@ fn figures(scene: &Scene) -> Result<Vec<Figure>> {
         let (first, last) = (mean(&batches[..tenth]), mean(&batches[batches.len() - tenth..]));
         let name = format!("{}: last tenth of allocate, peer: first tenth", scene.name);
         let limit = Limit::Ratio(LAST_TENTH_RATIO_MAX);
-        figures.push(Figure { name, unit: "ns", value: last, peer: Some(first), limit });
+        samples.push(Sample { name, unit: "ns", value: last, peer: Some(first), limit });
     }
-    if scene.addresses() >= MEMORY_ADDRESSES_MIN {
-        let limit = if scene.sharers == 1 { Limit::Value(ADDRESS_BYTES_MAX) } else { Limit::None };
-        let name = format!("{}: memory of a held address", scene.name);
-        let value = memory::bytes_per_address(scene)?;
-        figures.push(Figure { name, unit: "B", value, peer: None, limit });
-    }
-    Ok(figures)
+    Ok(samples)
+}
+
+fn memory_sample(scene: &Scene) -> Result<Sample> {
+    let limit = if scene.sharers == 1 { Limit::Value(ADDRESS_BYTES_MAX) } else { Limit::None };
+    let name = format!("{}: memory of a held address", scene.name);
+    Ok(Sample { name, unit: "B", value: memory::bytes_per_address(scene)?, peer: None, limit })
 }
 
 /// Nanoseconds and number of the calls of each batch.

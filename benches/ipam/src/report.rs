@@ -13,8 +13,8 @@ pub(crate) enum Limit {
     None,
 }
 
-/// One row.
-pub(crate) struct Figure {
+/// What one round measured.
+pub(crate) struct Sample {
     pub(crate) name: String,
     pub(crate) unit: &'static str,
     pub(crate) value: f64,
@@ -23,7 +23,27 @@ pub(crate) struct Figure {
     pub(crate) limit: Limit,
 }
 
+/// One row.
+pub(crate) struct Figure {
+    name: String,
+    unit: &'static str,
+    /// The least of all rounds.
+    value: f64,
+    /// The peer's figure of the same round.
+    peer: Option<f64>,
+    median: f64,
+    limit: Limit,
+}
+
 impl Figure {
+    /// The row of what each round measured of one thing; `None` without a round.
+    pub(crate) fn new(mut rounds: Vec<Sample>) -> Option<Self> {
+        rounds.sort_by(|a, b| a.value.total_cmp(&b.value));
+        let median = rounds.get(rounds.len() / 2)?.value;
+        let Sample { name, unit, value, peer, limit } = rounds.into_iter().next()?;
+        Some(Self { name, unit, value, peer, median, limit })
+    }
+
     fn ratio(&self) -> Option<f64> {
         self.peer.map(|peer| self.value / peer)
     }
@@ -39,7 +59,6 @@ impl Figure {
 }
 
 /// All rows.
-#[derive(Default)]
 pub(crate) struct Report(pub(crate) Vec<Figure>);
 
 impl Report {
@@ -52,9 +71,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:58} {:>14} {:>14} {:>9}  limit", "figure", "Keryx", "peer", "ratio")?;
+        writeln!(f, "{:64} {:>9} {:>9} {:>11} {:>7}  limit", "figure", "least", "median", "peer", "ratio")?;
         for figure in &self.0 {
             let value = format!("{:.0} {}", figure.value, figure.unit);
+            let median = format!("{:.0} {}", figure.median, figure.unit);
             let peer = figure.peer.map_or("-".to_owned(), |peer| format!("{peer:.0} {}", figure.unit));
             let ratio = figure.ratio().map_or("-".to_owned(), |ratio| format!("{ratio:.4}"));
             let limit = match figure.limit {
@@ -63,9 +83,34 @@ impl fmt::Display for Report {
                 Limit::None => "-".to_owned(),
             };
             let exceeded = if figure.is_within() == Some(false) { "  EXCEEDED" } else { "" };
-            writeln!(f, "{:58} {value:>14} {peer:>14} {ratio:>9}  {limit}{exceeded}", figure.name)?;
+            writeln!(
+                f,
+                "{:64} {value:>9} {median:>9} {peer:>11} {ratio:>7}  {limit}{exceeded}",
+                figure.name
+            )?;
         }
         let (within, of) = self.verdict();
         writeln!(f, "bench ipam: {within} of {of} within limit")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_has_the_least_of_its_rounds_and_the_peer_of_that_round() {
+        let sample = |(value, peer)| Sample {
+            name: "allocate".to_owned(),
+            unit: "ns",
+            value,
+            peer: Some(peer),
+            limit: Limit::Ratio(2.0),
+        };
+        let rounds = [(900.0, 1.0), (700.0, 500.0), (800.0, 2.0)].map(sample);
+        let figure = Figure::new(rounds.into()).unwrap();
+        assert_eq!((figure.value, figure.peer, figure.median), (700.0, Some(500.0), 800.0));
+        assert_eq!(figure.is_within(), Some(true));
+        assert!(Figure::new(Vec::new()).is_none());
     }
 }

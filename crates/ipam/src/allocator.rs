@@ -17,10 +17,12 @@ use crate::usage::{Counts, Overlap, Usage};
 
 mod change;
 mod choice;
+mod chunks;
 mod configuration;
 mod facts;
 mod fit;
 mod holds;
+mod index;
 mod lines;
 mod listed;
 mod name;
@@ -272,9 +274,8 @@ impl Allocator {
         if !self.owners.held(handle).contains(&address) {
             return None;
         }
-        let owner = Arc::new(self.owners.owner(handle));
         let holds_others = self.owners.take(handle, address);
-        let freed = self.unclaim(address, &owner, handle, now_secs);
+        let freed = self.unclaim(address, owner, handle, now_secs);
         if !holds_others {
             self.remove_owner(handle);
         }
@@ -287,10 +288,10 @@ impl Allocator {
         let answered = self.stop_waiting(owner);
         let mut freed = Vec::new();
         if let Some(handle) = self.owners.find(owner) {
-            let owner = Arc::new(self.owners.owner(handle));
             let held = self.owners.take_all(handle);
+            freed.reserve_exact(held.as_slice().len());
             for &address in held.as_slice() {
-                freed.extend(self.unclaim(address, &owner, handle, now_secs));
+                freed.extend(self.unclaim(address, owner, handle, now_secs));
             }
             self.remove_owner(handle);
         }

@@ -100,11 +100,11 @@ pub struct Assignment {
     pub partial: Option<Reason>,
 }
 
-/// An address that its owner no longer holds, and what becomes of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An address that its owner no longer holds, and what becomes of it. Who that was, the caller has just said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Freed {
-    /// The claim that ended.
-    pub claim: Claim,
+    /// The address.
+    pub address: IpAddr,
     /// What becomes of the address.
     pub then: Then,
 }
@@ -114,7 +114,7 @@ pub struct Freed {
 pub enum Then {
     /// Anybody may get it. The ledger's entry goes.
     Free,
-    /// It rests. The ledger keeps the entry, with the owner and the time of release, until [`crate::Allocator::expire`]
+    /// It rests. The ledger keeps the entry, as [`crate::Allocator::rests`] has it, until [`crate::Allocator::expire`]
     /// names the address or a claim takes it.
     Rests {
         /// When it was released, in seconds since 1970: what the ledger says, and

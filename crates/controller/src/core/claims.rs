@@ -143,7 +143,7 @@ impl Claims {
     /// Ends whatever claims the owner has.
     pub(crate) fn release(&mut self, owner: &OwnerId) {
         let freed = self.allocator.release(owner, clock::wall_secs());
-        self.unwritten.extend(freed.iter().map(|freed| freed.claim.address));
+        self.unwritten.extend(freed.iter().map(|freed| freed.address));
     }
 
     /// Gives nothing out of the block of an entry that cannot be read, because somebody may hold any of it.

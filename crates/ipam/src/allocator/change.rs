@@ -1,14 +1,13 @@
 //! Claims that begin and end, and what that does to pools, rests, keys and counts.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use super::holds::Holder;
 use super::names::NameId;
 use super::owners::Handle;
 use super::{Allocator, Named};
 use crate::family::{Family, number};
-use crate::owner::{Claim, Owner, OwnerId};
+use crate::owner::OwnerId;
 use crate::request::{Freed, Then};
 use crate::sharing::Sharing;
 
@@ -37,7 +36,7 @@ impl Allocator {
     pub(super) fn unclaim(
         &mut self,
         address: IpAddr,
-        owner: &Arc<Owner>,
+        owner: &OwnerId,
         handle: Handle,
         now_secs: u64,
     ) -> Option<Freed> {
@@ -46,14 +45,13 @@ impl Allocator {
         if holder.is_bound() {
             self.unlist(handle, address);
         }
-        let claim = Claim { address, owner: Arc::clone(owner), pool: Arc::clone(self.pool_names.get(pool)) };
         if !is_shared || self.holds.at(address).iter().all(|holder| holder.pool() != pool) {
             self.count(address, pool, |counter| *counter -= 1);
         }
         let then = if is_shared {
             Then::Shared
         } else if let Some(rest_secs) = self.rest_secs(address, pool) {
-            self.begin_rest(address, owner.id.clone(), pool, now_secs, rest_secs);
+            self.begin_rest(address, owner.clone(), pool, now_secs, rest_secs);
             Then::Rests { released_at_secs: now_secs }
         } else {
             self.mark(address, true);
@@ -61,7 +59,7 @@ impl Allocator {
         };
         self.touch(address);
         self.drop_pool_name(pool);
-        Some(Freed { claim, then })
+        Some(Freed { address, then })
     }
 
     /// Takes out an owner that holds nothing any more.

@@ -215,25 +215,35 @@ impl Allocator {
         if let Some(Err(reason)) = &ask.named {
             return reason.clone();
         }
-        let mut tried = Vec::new();
+        // Most owners have one pool to try, which then takes no list.
+        let (mut first, mut others) = (None, Vec::new());
         let none: Option<()> = self.find_candidate(ask, |index| {
             let state = self.state(index);
             let family = family.or_else(|| state.usual_family()).unwrap_or(Family::V4);
             let reason = self.why_nothing(state, family);
             if let Reason::PoolExhausted { .. } = reason {
+                if lines.is_empty() {
+                    lines.reserve_exact(1);
+                }
                 lines.push(Line::Pool(state.id, family));
                 if let Some(sharing) = ask.candidate.sharing {
                     lines.push(Line::Key(state.id, family, sharing.key.as_str().into()));
                 }
             }
-            tried.push(reason);
+            match first {
+                None => first = Some(reason),
+                Some(_) => others.push(reason),
+            }
             None
         });
         debug_assert!(none.is_none());
-        match tried.len() {
-            0 => Reason::NoPool { namespace: ask.owner.namespace.to_owned() },
-            1 => tried.remove(0),
-            _ => Reason::PoolsExhausted { tried },
+        match first {
+            None => Reason::NoPool { namespace: ask.owner.namespace.to_owned() },
+            Some(reason) if others.is_empty() => reason,
+            Some(reason) => {
+                others.insert(0, reason);
+                Reason::PoolsExhausted { tried: others }
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::listed::Listed;
 use super::name::Name;
-use super::names::{NameId, Names};
+use super::names::{NameId, Names, Stored as _};
 use crate::sharing::{Backend, Protocol, Sharing};
 
 /// How an owner shares, in few bytes.
@@ -59,7 +59,7 @@ pub(super) enum Misfit {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sharers {
     keys: Names<Name, Listed>,
-    locals: Names<Box<str>>,
+    locals: Names<Name>,
 }
 
 /// The sharing asked for, unless its key is empty.
@@ -83,7 +83,7 @@ impl Sharers {
     }
 
     /// Drops facts that no owner has any more.
-    pub(super) fn drop(&mut self, facts: Option<Box<Facts>>) {
+    pub(super) fn drop(&mut self, facts: Option<Facts>) {
         if let Some(facts) = facts {
             self.keys.drop(facts.key);
             if let Some(local) = facts.local {
@@ -97,7 +97,7 @@ impl Sharers {
         match (facts, keyed(sharing)) {
             (None, None) => true,
             (Some(facts), Some(sharing)) => {
-                *self.keys.text(facts.key) == *sharing.key
+                self.keys.is(facts.key, &sharing.key)
                     && facts.across_namespaces == sharing.across_namespaces
                     && self.same_backend(facts, &sharing.backend)
                     && facts.ports.as_slice().iter().eq(&sharing.ports)
@@ -108,7 +108,7 @@ impl Sharers {
 
     /// The text of the key.
     pub(super) fn key(&self, facts: &Facts) -> &str {
-        self.keys.text(facts.key)
+        self.keys.get(facts.key).as_str()
     }
 
     /// Number of a key that some owner has.
@@ -160,7 +160,7 @@ impl Sharers {
     fn same_backend(&self, facts: &Facts, backend: &Backend) -> bool {
         match (facts.local, backend) {
             (None, Backend::Any) => true,
-            (Some(local), Backend::Local(text)) => *self.locals.text(local) == **text,
+            (Some(local), Backend::Local(text)) => self.locals.is(local, text),
             (None, Backend::Local(_)) | (Some(_), Backend::Any) => false,
         }
     }

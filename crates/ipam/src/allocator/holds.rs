@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
+use super::chunks::Chunks;
 use super::names::{Hash, NameId};
 use super::owners::Handle;
 use crate::family::{Family, number};
@@ -84,7 +85,7 @@ type Table<A> = HashTable<(A, Hold)>;
 pub(super) struct Holds {
     v4: Table<Ipv4Addr>,
     v6: Table<Ipv6Addr>,
-    several: Vec<Several>,
+    several: Chunks<Several>,
     vacant: Vec<u32>,
 }
 
@@ -114,8 +115,8 @@ impl Holds {
                         place
                     }
                     None => {
-                        self.several.push(Several::new(first));
-                        u32::try_from(self.several.len() - 1).expect("fewer than 2^32 shared addresses")
+                        let place = self.several.push(Several::new(first));
+                        u32::try_from(place).expect("fewer than 2^32 shared addresses")
                     }
                 };
                 *hold = Hold::Several(place);

@@ -1,5 +1,7 @@
 //! Names, stored in few bytes.
 
+use super::names::Stored;
+
 /// Longest name that is stored in place.
 const SHORT_MAX: usize = 22;
 
@@ -23,22 +25,18 @@ impl From<&str> for Name {
     }
 }
 
-impl Name {
-    pub(super) fn as_bytes(&self) -> &[u8] {
+impl Stored for Name {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Short(..) => std::str::from_utf8(self.as_bytes()).expect("it was made of text"),
+            Self::Long(text) => text,
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Short(length, bytes) => &bytes[..usize::from(*length)],
             Self::Long(text) => text.as_bytes(),
-        }
-    }
-}
-
-impl AsRef<str> for Name {
-    fn as_ref(&self) -> &str {
-        match self {
-            Self::Short(length, bytes) => {
-                std::str::from_utf8(&bytes[..usize::from(*length)]).expect("it was made of text")
-            }
-            Self::Long(text) => text,
         }
     }
 }
@@ -52,7 +50,7 @@ mod tests {
         for length in [0, 1, 21, 22, 23, 253] {
             let text = "a".repeat(length);
             let name = Name::from(&*text);
-            assert_eq!((name.as_ref(), name.as_bytes()), (&*text, text.as_bytes()));
+            assert_eq!((name.as_str(), name.as_bytes()), (&*text, text.as_bytes()));
             assert_eq!(matches!(name, Name::Short(..)), length <= SHORT_MAX);
         }
     }

@@ -1,6 +1,9 @@
 //! Names that many claims have in common, each stored once and counted, so that a claim carries a number.
 
-use hashbrown::HashTable;
+use std::sync::Arc;
+
+use super::chunks::Chunks;
+use super::index::Index;
 
 /// A name's number. It stays while the name is in use.
 pub(super) type NameId = u32;
@@ -49,23 +52,40 @@ impl Half {
         Self((hash.finish() >> 32) as u32)
     }
 
-    /// Spread over all bits again, since tables look at the lowest and the highest.
-    pub(super) fn spread(self) -> u64 {
-        Hash::new().number(u64::from(self.0)).finish()
+    pub(super) fn bits(self) -> u32 {
+        self.0
     }
 }
 
-fn half_of(name: &str) -> Half {
-    Half::new(Hash::new().text(name.as_bytes()))
+/// How a name is stored.
+pub(super) trait Stored: for<'a> From<&'a str> {
+    /// The name.
+    fn as_str(&self) -> &str;
+
+    /// Its bytes: to compare them does without a check that they are text.
+    fn as_bytes(&self) -> &[u8];
+}
+
+impl Stored for Arc<str> {
+    fn as_str(&self) -> &str {
+        self
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        (**self).as_bytes()
+    }
+}
+
+fn half_of(name: &[u8]) -> Half {
+    Half::new(Hash::new().text(name))
 }
 
 /// Names, stored as `N`, each with what is known of it as long as it is in use.
 #[derive(Clone, Debug)]
 pub(super) struct Names<N, T = ()> {
-    /// With half the hash of each, so that neither a look-up nor a growing table looks at other names.
-    table: HashTable<(Half, NameId)>,
-    /// By number. Those not in use are not in `table`.
-    entries: Vec<Entry<N, T>>,
+    index: Index,
+    /// By number. Those not in use are not in `index`.
+    entries: Chunks<Entry<N, T>>,
     vacant: Vec<NameId>,
 }
 
@@ -78,16 +98,14 @@ struct Entry<N, T> {
 
 impl<N, T> Default for Names<N, T> {
     fn default() -> Self {
-        Self { table: HashTable::new(), entries: Vec::new(), vacant: Vec::new() }
+        Self { index: Index::default(), entries: Chunks::default(), vacant: Vec::new() }
     }
 }
 
-impl<N: AsRef<str> + for<'a> From<&'a str>, T: Default> Names<N, T> {
+impl<N: Stored, T: Default> Names<N, T> {
     /// The number of `name`, if it is in use.
     pub(super) fn find(&self, name: &str) -> Option<NameId> {
-        let half = half_of(name);
-        let same = |(other, id): &(Half, NameId)| *other == half && *self.text(*id) == *name;
-        self.table.find(half.spread(), same).map(|(_, id)| *id)
+        self.index.find(half_of(name.as_bytes()), |id| self.is(id, name))
     }
 
     /// The name with that number.
@@ -95,9 +113,9 @@ impl<N: AsRef<str> + for<'a> From<&'a str>, T: Default> Names<N, T> {
         &self.entries[id as usize].name
     }
 
-    /// The same as text.
-    pub(super) fn text(&self, id: NameId) -> &str {
-        self.get(id).as_ref()
+    /// Whether that is `name`.
+    pub(super) fn is(&self, id: NameId, name: &str) -> bool {
+        self.get(id).as_bytes() == name.as_bytes()
     }
 
     /// What is known of the name with that number.
@@ -122,13 +140,9 @@ impl<N: AsRef<str> + for<'a> From<&'a str>, T: Default> Names<N, T> {
                 self.entries[id as usize] = entry;
                 id
             }
-            None => {
-                self.entries.push(entry);
-                NameId::try_from(self.entries.len() - 1).expect("fewer than 2^32 names")
-            }
+            None => NameId::try_from(self.entries.push(entry)).expect("fewer than 2^32 names"),
         };
-        let half = half_of(name);
-        self.table.insert_unique(half.spread(), (half, id), |(half, _)| half.spread());
+        self.index.insert(half_of(name.as_bytes()), id);
         id
     }
 
@@ -146,9 +160,7 @@ impl<N: AsRef<str> + for<'a> From<&'a str>, T: Default> Names<N, T> {
         }
         let name = std::mem::replace(&mut entry.name, "".into());
         entry.about = T::default();
-        if let Ok(found) = self.table.find_entry(half_of(name.as_ref()).spread(), |(_, other)| *other == id) {
-            found.remove();
-        }
+        self.index.remove(half_of(name.as_bytes()), id);
         self.vacant.push(id);
         true
     }

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-use hashbrown::HashTable;
-
+use super::chunks::Chunks;
 use super::facts::Facts;
+use super::index::Index;
 use super::name::Name;
-use super::names::{Half, Hash, NameId, Names};
+use super::names::{Half, Hash, NameId, Names, Stored as _};
 use crate::owner::{Owner, OwnerId, OwnerKind};
 
 mod parts;
@@ -24,12 +24,15 @@ impl Handle {
         Self(number.expect("fewer than 2^32 owners hold something"))
     }
 
-    fn index(self) -> usize {
-        self.0.get() as usize - 1
+    /// Its place among the entries.
+    fn place(self) -> u32 {
+        self.0.get() - 1
     }
 }
 
+/// Two cache lines that belong together, from which nearly everything about an owner is read.
 #[derive(Clone, Debug)]
+#[repr(align(128))]
 struct Entry {
     kind: OwnerKind,
     namespace: NameId,
@@ -37,34 +40,33 @@ struct Entry {
     uid: Uid,
     held: Held,
     /// How it shares, as of its last request that was met.
-    facts: Option<Box<Facts>>,
+    facts: Option<Facts>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Owners {
     namespaces: Names<Name>,
-    /// With the hash of each, so that the table grows without a look at the entries.
-    table: HashTable<(Half, Handle)>,
-    entries: Vec<Option<Entry>>,
+    /// Numbers are places in `entries`.
+    index: Index,
+    entries: Chunks<Option<Entry>>,
     vacant: Vec<Handle>,
 }
 
-fn half_of(kind: OwnerKind, namespace: &str, name: &[u8]) -> Half {
-    Half::new(Hash::new().number(kind as u64).text(namespace.as_bytes()).text(name))
+fn half_of(kind: OwnerKind, namespace: &[u8], name: &[u8]) -> Half {
+    Half::new(Hash::new().number(kind as u64).text(namespace).text(name))
 }
 
 impl Owners {
     /// The owner with that identity, if it holds something.
     pub(super) fn find(&self, id: &OwnerId) -> Option<Handle> {
-        let hash = half_of(id.kind, &id.namespace, id.name.as_bytes());
-        let same = |(other, handle): &(Half, Handle)| {
-            let entry = self.entry(*handle);
-            *other == hash
-                && entry.name.as_bytes() == id.name.as_bytes()
+        let half = half_of(id.kind, id.namespace.as_bytes(), id.name.as_bytes());
+        let is_it = |place: u32| {
+            let entry = self.entry(Handle::new(place as usize));
+            entry.name.as_bytes() == id.name.as_bytes()
                 && entry.kind == id.kind
-                && *self.namespaces.text(entry.namespace) == *id.namespace
+                && self.namespaces.is(entry.namespace, &id.namespace)
         };
-        self.table.find(hash.spread(), same).map(|(_, handle)| *handle)
+        self.index.find(half, is_it).map(|place| Handle::new(place as usize))
     }
 
     /// Takes in an owner that holds nothing yet. It must get an address at once.
@@ -79,26 +81,21 @@ impl Owners {
         };
         let handle = match self.vacant.pop() {
             Some(handle) => {
-                self.entries[handle.index()] = Some(entry);
+                self.entries[handle.place() as usize] = Some(entry);
                 handle
             }
-            None => {
-                self.entries.push(Some(entry));
-                Handle::new(self.entries.len() - 1)
-            }
+            None => Handle::new(self.entries.push(Some(entry))),
         };
-        let hash = half_of(owner.id.kind, &owner.id.namespace, owner.id.name.as_bytes());
-        self.table.insert_unique(hash.spread(), (hash, handle), |(hash, _)| hash.spread());
+        let half = half_of(owner.id.kind, owner.id.namespace.as_bytes(), owner.id.name.as_bytes());
+        self.index.insert(half, handle.place());
         handle
     }
 
     /// Takes out an owner that holds nothing any more, and returns what was known of how it shares.
-    pub(super) fn remove(&mut self, handle: Handle) -> Option<Box<Facts>> {
-        let entry = self.entries[handle.index()].take()?;
-        let hash = half_of(entry.kind, self.namespaces.text(entry.namespace), entry.name.as_bytes());
-        if let Ok(found) = self.table.find_entry(hash.spread(), |(_, other)| *other == handle) {
-            found.remove();
-        }
+    pub(super) fn remove(&mut self, handle: Handle) -> Option<Facts> {
+        let entry = self.entries[handle.place() as usize].take()?;
+        let namespace = self.namespaces.get(entry.namespace).as_bytes();
+        self.index.remove(half_of(entry.kind, namespace, entry.name.as_bytes()), handle.place());
         self.namespaces.drop(entry.namespace);
         self.vacant.push(handle);
         entry.facts
@@ -106,20 +103,20 @@ impl Owners {
 
     /// The owner in full.
     pub(super) fn owner(&self, handle: Handle) -> Owner {
-        let (kind, namespace, name) = self.identity(handle);
-        let id = OwnerId { kind, namespace: namespace.to_owned(), name: name.to_owned() };
-        Owner { id, uid: self.entry(handle).uid.text() }
+        let entry = self.entry(handle);
+        let (namespace, name) = (self.namespace(handle).to_owned(), entry.name.as_str().to_owned());
+        Owner { id: OwnerId { kind: entry.kind, namespace, name }, uid: entry.uid.text() }
     }
 
-    /// Kind, namespace and name, ordered as [`OwnerId`] is.
-    pub(super) fn identity(&self, handle: Handle) -> (OwnerKind, &str, &str) {
+    /// Kind, namespace and name, ordered as [`OwnerId`] is: text is ordered as its bytes are.
+    pub(super) fn identity(&self, handle: Handle) -> (OwnerKind, &[u8], &[u8]) {
         let entry = self.entry(handle);
-        (entry.kind, self.namespaces.text(entry.namespace), entry.name.as_ref())
+        (entry.kind, self.namespaces.get(entry.namespace).as_bytes(), entry.name.as_bytes())
     }
 
     /// Its namespace.
     pub(super) fn namespace(&self, handle: Handle) -> &str {
-        self.namespaces.text(self.entry(handle).namespace)
+        self.namespaces.get(self.entry(handle).namespace).as_str()
     }
 
     /// Number of its namespace, the same for all owners of one.
@@ -173,20 +170,20 @@ impl Owners {
 
     /// How it shares.
     pub(super) fn facts(&self, handle: Handle) -> Option<&Facts> {
-        self.entry(handle).facts.as_deref()
+        self.entry(handle).facts.as_ref()
     }
 
     /// Sets how it shares, and returns what was known before.
-    pub(super) fn set_facts(&mut self, handle: Handle, facts: Option<Facts>) -> Option<Box<Facts>> {
-        std::mem::replace(&mut self.entry_mut(handle).facts, facts.map(Box::new))
+    pub(super) fn set_facts(&mut self, handle: Handle, facts: Option<Facts>) -> Option<Facts> {
+        std::mem::replace(&mut self.entry_mut(handle).facts, facts)
     }
 
     fn entry(&self, handle: Handle) -> &Entry {
-        self.entries[handle.index()].as_ref().expect("a handle is of an owner that holds something")
+        self.entries[handle.place() as usize].as_ref().expect("a handle is of an owner that holds something")
     }
 
     fn entry_mut(&mut self, handle: Handle) -> &mut Entry {
-        self.entries[handle.index()].as_mut().expect("a handle is of an owner that holds something")
+        self.entries[handle.place() as usize].as_mut().expect("a handle is of an owner that holds something")
     }
 }
 
@@ -196,6 +193,6 @@ mod tests {
 
     #[test]
     fn an_owner_takes_few_bytes() {
-        assert!(size_of::<Option<Entry>>() <= 88, "{}", size_of::<Option<Entry>>());
+        assert!(size_of::<Option<Entry>>() <= 128, "{}", size_of::<Option<Entry>>());
     }
 }

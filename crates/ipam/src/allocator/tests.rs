@@ -200,7 +200,7 @@ fn a_family_no_longer_wanted_is_surplus_until_forgotten() {
     }
     assert_eq!(
         allocator.forget(ip("192.0.2.1"), &owner("x", "a").id, NOW),
-        Some(Freed { claim: claim("192.0.2.1", "x", "cidr-a"), then: Then::Free })
+        Some(Freed { address: ip("192.0.2.1"), then: Then::Free })
     );
     assert_eq!(allocator.forget(ip("192.0.2.1"), &owner("x", "a").id, NOW), None);
     assert_eq!(allocator.request(&ask("x", V6), NOW).unwrap().surplus, []);

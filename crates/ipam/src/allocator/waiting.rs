@@ -84,6 +84,8 @@ enum State {
 
 #[derive(Clone, Debug)]
 struct Waiter {
+    /// Hash of its identity, so that a table that grows does not look at the tickets.
+    hash: u64,
     ticket: Arc<Ticket>,
     state: State,
 }
@@ -132,15 +134,15 @@ impl Waiting {
                 None => self.lines.entry(line.clone()).or_default().turns.insert(turn),
             };
         }
-        let at = hash(&ticket.id);
-        let waiter = Waiter { ticket, state: State::InLine(lines) };
-        self.owners.insert_unique(at, waiter, |waiter| hash(&waiter.ticket.id));
+        let hash = hash(&ticket.id);
+        let waiter = Waiter { hash, ticket, state: State::InLine(lines) };
+        self.owners.insert_unique(hash, waiter, |waiter| waiter.hash);
     }
 
     /// Takes an owner out, and says why it was asked, if it was.
     pub(super) fn leave(&mut self, owner: &OwnerId) -> Option<Cause> {
         let found = self.owners.find_entry(hash(owner), |waiter| waiter.ticket.id == *owner).ok()?;
-        let (Waiter { ticket, state }, _) = found.remove();
+        let (Waiter { ticket, state, .. }, _) = found.remove();
         match state {
             State::InLine(lines) => {
                 self.leave_lines(&ticket, &lines);

@@ -227,10 +227,9 @@ impl Game {
     fn release(&mut self, id: &OwnerId) -> Result<(), TestCaseError> {
         let held = self.model.held(id);
         let freed = self.allocator.release(id, self.now_secs);
-        prop_assert_eq!(freed.iter().map(|freed| freed.claim.address).collect::<Vec<_>>(), held);
+        prop_assert_eq!(freed.iter().map(|freed| freed.address).collect::<Vec<_>>(), held);
         for freed in freed {
-            prop_assert_eq!(freed.then, self.model.end(freed.claim.address, id, self.now_secs));
-            prop_assert_eq!(Some(&freed.claim.owner.uid), self.uids.get(id));
+            prop_assert_eq!(freed.then, self.model.end(freed.address, id, self.now_secs));
         }
         self.uids.remove(id);
         self.surplus.remove(id);

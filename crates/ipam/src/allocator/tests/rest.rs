@@ -128,7 +128,7 @@ fn a_pool_without_rest_frees_at_once() {
     let mut allocator = allocator(&[DUAL]);
     given(&mut allocator, &ask("x", V4));
     let freed = allocator.release(&owner("x", "a").id, NOW);
-    assert_eq!(freed, [Freed { claim: claim("192.0.2.1", "x", "cidr-a"), then: Then::Free }]);
+    assert_eq!(freed, [Freed { address: IpAddr::from([192, 0, 2, 1]), then: Then::Free }]);
 }
 
 #[test]

@@ -64,7 +64,7 @@ proptest! {
             } else {
                 let freed = leader.allocator.release(&id, NOW);
                 leader.write(&mut ledger, &pools, |ledger| {
-                    freed.iter().for_each(|freed| drop(ledger.claims.remove(&freed.claim.address)));
+                    freed.iter().for_each(|freed| drop(ledger.claims.remove(&freed.address)));
                 });
             }
             for (address, (holder, _)) in &before.claims {
