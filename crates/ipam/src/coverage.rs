@@ -42,6 +42,11 @@ impl<T: Copy + Ord> Coverage<T> {
         Self { stretches }
     }
 
+    /// Whether nothing covers anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stretches.is_empty()
+    }
+
     /// What covers `number`, ascending.
     pub(crate) fn at(&self, number: u128) -> &[T] {
         match self.stretches.get(self.place(number)) {

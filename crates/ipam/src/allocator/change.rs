@@ -115,8 +115,9 @@ impl Allocator {
 
     /// How long the address rests if it is released now; `None` if it does not.
     fn rest_secs(&self, address: IpAddr, pool: NameId) -> Option<u64> {
-        let pool = &self.pools.states()[self.current(pool)?].pool;
-        pool.reuse_after_secs.filter(|secs| *secs > 0 && pool.contains(address))
+        let index = self.current(pool)?;
+        let rest_secs = self.pools.states()[index].pool.reuse_after_secs;
+        rest_secs.filter(|secs| *secs > 0 && self.pools.gives(index, address))
     }
 
     /// Begins a rest on an address that nobody holds.
@@ -180,8 +181,7 @@ impl Allocator {
     /// Changes the count of addresses held under the name of a pool, and the count of those that it does not cover.
     fn count(&mut self, address: IpAddr, pool: NameId, change: impl Fn(&mut u64)) {
         let family = Family::of(address);
-        let outside =
-            self.current(pool).is_none_or(|index| !self.pools.states()[index].pool.contains(address));
+        let outside = self.current(pool).is_none_or(|index| !self.pools.gives(index, address));
         let named = self.named_mut(pool);
         change(named.assigned.get_mut(family));
         if outside {

@@ -151,7 +151,7 @@ impl Allocator {
             let in_named = match (&ask.request.pool, &ask.named) {
                 (Some(name), Some(named)) => {
                     **self.pool_names.get(pool) == **name
-                        || named.as_ref().is_ok_and(|index| self.state(*index).pool.contains(address))
+                        || named.as_ref().is_ok_and(|index| self.pools.gives(*index, address))
                 }
                 (None, _) | (_, None) => true,
             };
@@ -193,9 +193,7 @@ impl Allocator {
         if self.reserved_why(address).is_some() {
             return None;
         }
-        let covering = self.pools.covering(address).iter().copied();
-        let giving = covering.filter(|index| self.state(*index).pool.contains(address));
-        let candidates = giving.filter(|index| match &ask.named {
+        let candidates = self.pools.giving(address).filter(|index| match &ask.named {
             Some(named) => named.as_ref() == Ok(index),
             None => self.pools.is_automatic(*index, ask.owner),
         });
@@ -223,7 +221,7 @@ impl Allocator {
             let reason = self.why_nothing(state, family);
             if let Reason::PoolExhausted { .. } = reason {
                 if lines.is_empty() {
-                    lines.reserve_exact(1);
+                    lines.reserve_exact(1 + usize::from(ask.candidate.sharing.is_some()));
                 }
                 lines.push(Line::Pool(state.id, family));
                 if let Some(sharing) = ask.candidate.sharing {
@@ -291,12 +289,11 @@ impl Allocator {
             Some(named) => named == *index,
             None => self.pools.rank(*index, ask.owner).is_some(),
         };
-        let covering: Vec<usize> = self.pools.covering(address).iter().copied().filter(is_open).collect();
-        let giving = covering.iter().copied().filter(|index| self.state(*index).pool.contains(address));
+        let giving = self.pools.giving(address).filter(is_open);
         if let Some(first) = giving.min_by_key(|index| self.pools.rank(*index, ask.owner)) {
             return Ok(first);
         }
-        if let Some(&index) = covering.first() {
+        if let Some(index) = self.pools.covering(address).iter().copied().find(is_open) {
             let pool = &self.state(index).pool;
             let kept_back = pool.reserved.of(Family::of(address)).contains(number(address));
             let pool = Arc::clone(&pool.name);
@@ -335,8 +332,11 @@ impl Allocator {
 
     /// How many addresses of the pool are kept back for the cluster itself.
     fn reserved_count(&self, state: &PoolState, family: Family) -> u128 {
-        let numbering = state.pool.numbering(family);
         let reserved = self.reserved_at.get(family);
+        if reserved.is_empty() {
+            return 0;
+        }
+        let numbering = state.pool.numbering(family);
         let spans = state.pool.ranges.of(family).spans();
         let given = spans.flat_map(|span| state.pool.reserved.of(family).gaps(span));
         given

@@ -36,17 +36,12 @@ impl Allocator {
                 self.wake_sharers(address);
                 continue;
             }
-            let giving = self.giving(address);
+            let giving: Vec<usize> = self.pools.giving(address).collect();
             for index in giving {
                 self.wake_line(&Line::Pool(self.pools.states()[index].id, Family::of(address)));
             }
             self.wake_line(&Line::Address(address));
         }
-    }
-
-    fn giving(&self, address: IpAddr) -> Vec<usize> {
-        let covering = self.pools.covering(address).iter().copied();
-        covering.filter(|index| self.pools.states()[*index].pool.contains(address)).collect()
     }
 
     /// Wakes so many of a line as there is to get.
@@ -73,7 +68,7 @@ impl Allocator {
         let facts = bound.filter_map(|holder| self.owners.facts(holder.owner)).next();
         let mut lines = vec![Line::Address(address)];
         if let Some(key) = facts.map(|facts| Arc::<str>::from(self.sharers.key(facts))) {
-            let states = self.giving(address).into_iter().map(|index| &self.pools.states()[index]);
+            let states = self.pools.giving(address).map(|index| &self.pools.states()[index]);
             lines.extend(states.map(|state| Line::Key(state.id, Family::of(address), Arc::clone(&key))));
         }
         let mut fitting: Vec<Turn> =

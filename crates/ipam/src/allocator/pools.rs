@@ -260,6 +260,18 @@ impl Pools {
         self.at.get(Family::of(address)).at(number(address))
     }
 
+    /// Places of the pools that can give `address`. The same as to ask each with [`Pool::contains`], without a look at its ranges.
+    pub(super) fn giving(&self, address: IpAddr) -> impl Iterator<Item = usize> {
+        let (family, number) = (Family::of(address), number(address));
+        let is_given = move |index: &usize| self.states[*index].pool.ordinal(family, number).is_some();
+        self.covering(address).iter().copied().filter(is_given)
+    }
+
+    /// Whether that pool can give `address`.
+    pub(super) fn gives(&self, index: usize, address: IpAddr) -> bool {
+        self.giving(address).any(|other| other == index)
+    }
+
     /// Places of the pools that cover some of `span`, each once.
     pub(super) fn touching(&self, family: Family, span: Span) -> BTreeSet<usize> {
         self.at.get(family).overlapping(span).flat_map(|(_, pools)| pools).copied().collect()
