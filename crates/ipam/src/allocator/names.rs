@@ -9,7 +9,7 @@ use super::index::Index;
 pub(super) type NameId = u32;
 
 /// A hash that is the same in every run, so that nothing depends on chance. Somebody who makes many objects with names of one
-/// hash makes look-ups among these names slower, and nothing else.
+/// hash makes look-ups among these names, and those that stand beside them, slower, and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hash(u64);
 
