@@ -3,7 +3,7 @@
 use std::ops::{Index, IndexMut};
 
 /// Elements of a chunk.
-const CHUNK: usize = 512;
+const CHUNK: usize = 4096;
 
 /// Elements by number, in chunks that are made as they are needed. So a list of a million takes no more memory than its elements,
 /// and no element that is added pays for a copy of those before.
