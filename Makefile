@@ -15,7 +15,8 @@ images := target
 runner = CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER
 sudo = $(or $(shell command -v sudo),$(error the lab makes network namespaces, which only root may: \
 	run this as root, or install sudo))
-environment = KERYX_LAB_CACHE=$(KERYX_LAB_CACHE) KERYX_IMAGES=$(CURDIR)/$(images) KEEP=$(KEEP) METALLB_BIN=$(METALLB_BIN)
+environment = KERYX_LAB_CACHE=$(KERYX_LAB_CACHE) KERYX_IMAGES=$(CURDIR)/$(images) KEEP=$(KEEP) METALLB_BIN=$(METALLB_BIN) \
+	KEEPALIVED_BIN=$(KEEPALIVED_BIN)
 as_root = env $(environment) $(if $(filter 0,$(shell id -u)),,$(runner)="$(sudo) -E env $(environment)")
 
 # Steps that more than one target takes. (A recipe that calls make again would run even under `make -n`.)

@@ -1,107 +1,86 @@
 //! `make bench-failover`: for how long a client on the segment has no answer when nodes, cables and speakers fail, and for
-//! how long two nodes answer. docs/reference/benchmarks.md tells the method. ROUNDS sets the rounds of each event.
+//! how long two nodes answer. docs/reference/benchmarks.md tells the method. ROUNDS sets the rounds of each event,
+//! PEER_ROUNDS those of each peer.
 
+mod contender;
 mod events;
+mod keepalived;
 mod overlap;
+mod scene;
+mod table;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use keryx_benches::conclusion::conclude;
-use keryx_benches::figures::{Figure, Limit, Report};
+use keryx_benches::figures::Report;
 use keryx_benches::machine;
 use keryx_tests::Keryx;
-use keryx_tests::outage::Outage;
 
-use crate::events::{EVENTS, Event, Scene};
+use crate::contender::{Contender, Peers};
+use crate::events::{EVENTS, Event};
+use crate::scene::Scene;
+use crate::table::{Rounds, figures, millis};
 
 /// Rounds of each event, unless told otherwise.
 const ROUNDS: u32 = 20;
+/// The same with a peer, whose rounds take several times as long.
+const PEER_ROUNDS: u32 = 5;
 /// No more, so that a run ends.
 const ROUNDS_MAX: u32 = 200;
-/// Two announcers at most so long after any event, in milliseconds.
-const OVERLAP_MAX_MS: f64 = 200.0;
 
 fn main() -> ExitCode {
     keryx_lab::init();
     conclude("failover", run())
 }
 
-/// What the rounds of one event have shown.
-#[derive(Debug, Default)]
-struct Rounds {
-    outages: Vec<Duration>,
-    silences: Vec<Duration>,
-    overlaps: Vec<Duration>,
-}
-
 /// Measures everything. The lab is gone when this returns.
 fn run() -> Result<Report> {
-    let rounds = wanted()?;
+    let (rounds, peer_rounds) = (wanted("ROUNDS", ROUNDS)?, wanted("PEER_ROUNDS", PEER_ROUNDS)?);
+    let peers = Peers::from_environment()?;
     let mut notes = machine::before_the_lab()?;
     let keryx = Keryx::start()?;
-    let scene = Scene::new(&keryx)?;
-    let mut figures = Vec::new();
-    let mut overlaps = Vec::new();
-    for event in &EVENTS {
-        eprintln!("bench: {}", event.name);
-        let measured = measure(&scene, event, rounds)?;
-        notes.push(format!("{}, outages in ms: {}", event.name, listed(&measured.outages)));
-        notes.push(format!("  longest waits for any answer, in ms: {}", listed(&measured.silences)));
-        notes.push(format!("  two announcers, in ms: {}", listed(&measured.overlaps)));
-        figures.extend(rows(event, &measured.outages));
-        overlaps.extend(measured.overlaps);
+    let of_keryx = measure_all(&keryx, &Contender::Keryx, rounds)?;
+    let of_peers = peers.each(&keryx, |peer| measure_all(&keryx, peer, peer_rounds))?;
+    for (name, measured) in [(Contender::Keryx.name(), &of_keryx)]
+        .into_iter()
+        .chain(of_peers.iter().map(|(name, of)| (*name, of)))
+    {
+        for (event, rounds) in EVENTS.iter().zip(measured) {
+            notes.extend(rounds.iter().flat_map(|rounds| rounds.notes(name, event)));
+        }
     }
-    figures.push(Figure {
-        name: "two announcers on the wire, longest",
-        value: millis(overlaps.iter().max().copied().unwrap_or_default()),
-        unit: "ms",
-        peer: None,
-        limit: Limit::AtMost(OVERLAP_MAX_MS),
-    });
     notes.push(format!("load average at the end: {}", machine::load_average()?));
-    Ok(Report { bench: "failover", notes, figures })
+    Ok(Report { bench: "failover", notes, figures: figures(&of_keryx, &of_peers) })
+}
+
+/// Every event, as far as it concerns the contender.
+fn measure_all(keryx: &Keryx, contender: &Contender, rounds: u32) -> Result<Vec<Option<Rounds>>> {
+    let scene = Scene::new(keryx, contender)?;
+    let measure = |event: &Event| {
+        eprintln!("bench: {}: {}", contender.name(), event.name);
+        event.concerns(contender).then(|| measure(&scene, event, rounds)).transpose()
+    };
+    let measured = EVENTS.iter().map(measure).collect::<Result<Vec<_>>>();
+    measured.with_context(|| format!("with {}", contender.name()))
 }
 
 fn measure(scene: &Scene<'_>, event: &Event, rounds: u32) -> Result<Rounds> {
     let mut measured = Rounds::default();
-    for round in 0..rounds {
-        let (outage, overlap) =
-            scene.round(event).with_context(|| format!("{}, round {round}", event.name))?;
-        let Outage { unanswered, silence } = outage;
-        if millis(unanswered) > event.most_ms {
-            eprintln!("bench: round {round} took {:.0} ms{}", millis(unanswered), scene.logs());
+    for number in 0..rounds {
+        let round = scene.round(event).with_context(|| format!("{}, round {number}", event.name))?;
+        let worst = millis(round.outage.unanswered);
+        if scene.is_keryx() && worst > event.most_ms {
+            eprintln!("bench: round {number} took {worst:.0} ms{}", scene.logs());
         }
-        measured.outages.push(unanswered);
-        measured.silences.push(silence);
-        measured.overlaps.push(overlap);
+        measured.push(&round);
     }
     Ok(measured)
 }
 
-fn rows(event: &Event, outages: &[Duration]) -> [Figure; 2] {
-    let mut sorted = outages.to_vec();
-    sorted.sort_unstable();
-    let at = |place: usize| millis(sorted.get(place).copied().unwrap_or_default());
-    let row = |name, value, limit| Figure { name, value, unit: "ms", peer: None, limit };
-    [
-        row(event.name, at(sorted.len() / 2), Limit::None),
-        row(event.name_of_max, at(sorted.len().saturating_sub(1)), Limit::AtMost(event.most_ms)),
-    ]
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
-}
-
-fn listed(outages: &[Duration]) -> String {
-    outages.iter().map(|outage| format!("{:.0}", millis(*outage))).collect::<Vec<_>>().join(" ")
-}
-
-fn wanted() -> Result<u32> {
-    let Some(text) = std::env::var_os("ROUNDS").filter(|text| !text.is_empty()) else { return Ok(ROUNDS) };
+fn wanted(variable: &str, default: u32) -> Result<u32> {
+    let Some(text) = std::env::var_os(variable).filter(|text| !text.is_empty()) else { return Ok(default) };
     let rounds =
         text.to_str().and_then(|text| text.parse().ok()).filter(|rounds| (1..=ROUNDS_MAX).contains(rounds));
-    rounds.with_context(|| format!("ROUNDS must be a number from 1 to {ROUNDS_MAX}"))
+    rounds.with_context(|| format!("{variable} must be a number from 1 to {ROUNDS_MAX}"))
 }

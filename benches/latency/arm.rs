@@ -13,9 +13,9 @@ use kube::{Api, Client};
 use tokio::time::MissedTickBehavior;
 
 use crate::samples::Sample;
-use crate::side::Side;
 use crate::watcher::Watcher;
 use crate::{SERVICES_PER_ARM, WARM_UP};
+use keryx_benches::side::Side;
 
 /// Between the starts of two POSTs: 5 a second.
 const PACE: Duration = Duration::from_millis(200);

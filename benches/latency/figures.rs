@@ -5,7 +5,7 @@ use std::fmt;
 use keryx_benches::conclusion::Verdict;
 
 use crate::samples::{Sample, Samples};
-use crate::side::Side;
+use keryx_benches::side::Side;
 
 /// Largest ratio of Keryx' figure to the peer's.
 const RATIO_MAX: f64 = 1.0;

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use crate::arm::{LIMIT, announced, delete};
 use crate::samples::Sample;
-use crate::side::Side;
 use crate::watcher::{Assigned, Watcher};
+use keryx_benches::side::Side;
 
 /// Gateways that are measured, one after the other.
 const COUNT: usize = 20;

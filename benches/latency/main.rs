@@ -6,9 +6,7 @@
 mod arm;
 mod figures;
 mod gateways;
-mod peer;
 mod samples;
-mod side;
 mod watcher;
 
 use std::path::Path;
@@ -17,12 +15,12 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use keryx_benches::conclusion::conclude;
 use keryx_benches::machine;
+use keryx_benches::metallb::MetalLb;
 use keryx_tests::Keryx;
 
 use crate::figures::Report;
-use crate::peer::Peer;
 use crate::samples::Samples;
-use crate::side::Side;
+use keryx_benches::side::Side;
 
 /// The addresses that either side gives out: of the lab's first segment, those that no node and no client has.
 const RANGE_V4: &str = "10.98.0.141-10.98.0.254";
@@ -38,7 +36,7 @@ fn main() -> ExitCode {
 
 /// Measures everything. The lab is gone when this returns.
 fn run() -> Result<Report> {
-    let peer = Peer::from_environment()?;
+    let peer = MetalLb::from_environment()?;
     let mut notes = machine::before_the_lab()?;
     let keryx = Keryx::start()?;
     keryx.set_ranges(&[("range-global", RANGE_V4)])?;
@@ -71,7 +69,7 @@ fn run() -> Result<Report> {
 
 /// Keryx, the peer, the peer, Keryx: what drifts during a run weighs on both alike. The first side runs, the other is
 /// parked.
-fn arms(keryx: &Keryx, peer: Option<&Peer>) -> Result<Vec<Side>> {
+fn arms(keryx: &Keryx, peer: Option<&MetalLb>) -> Result<Vec<Side>> {
     let Some(peer) = peer else { return Ok(vec![Side::KERYX; 2]) };
     peer.install(keryx, RANGE_V4)?;
     Side::METALLB.park(keryx)?;
@@ -79,7 +77,7 @@ fn arms(keryx: &Keryx, peer: Option<&Peer>) -> Result<Vec<Side>> {
 }
 
 /// What is compared, and on what.
-fn versions(keryx: &Keryx, peer: Option<&Peer>) -> Result<String> {
+fn versions(keryx: &Keryx, peer: Option<&MetalLb>) -> Result<String> {
     let kubelet = "jsonpath={.items[0].status.nodeInfo.kubeletVersion}";
     let kubernetes = keryx.lab.kubectl(&["get", "nodes", "-o", kubelet])?;
     let theirs = peer.map(|_| Side::METALLB.images(keryx)).transpose()?;

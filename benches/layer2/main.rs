@@ -98,7 +98,8 @@ fn measure(keryx: &Keryx, vips: u32) -> Result<Measured> {
 
 fn figures(measured: &Measured) -> Vec<Figure> {
     let Measured { memory: [empty, full], paced, flood, flood_cpu, restart } = measured;
-    let figure = |name, value, unit, limit| Figure { name, value, unit, peer: None, limit };
+    let figure =
+        |name: &'static str, value, unit, limit| Figure { name: name.into(), value, unit, peer: None, limit };
     let mib = |bytes: u64| bytes as f64 / BYTES_PER_MIB;
     let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
     let lost = f64::from(paced.sent.saturating_sub(paced.answered));

@@ -126,7 +126,8 @@ fn figures(measured: &Measured) -> Vec<Figure> {
     let mib = |bytes: u64| bytes as f64 / BYTES_PER_MIB;
     let peak = mib(peaks.iter().max().copied().unwrap_or_default());
     let restarted = mib(restart.usage.peak_rss_bytes);
-    let figure = |name, value, unit, limit| Figure { name, value, unit, peer: None, limit };
+    let figure =
+        |name: &'static str, value, unit, limit| Figure { name: name.into(), value, unit, peer: None, limit };
     vec![
         Figure {
             peer: Some(mean(peers.map(Round::seconds).sum())),

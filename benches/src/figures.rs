@@ -1,5 +1,6 @@
 //! Figures, their limits, and the table.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::conclusion::Verdict;
@@ -8,7 +9,7 @@ use crate::conclusion::Verdict;
 #[derive(Debug)]
 pub struct Figure {
     /// What was measured.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Of Keryx, in `unit`.
     pub value: f64,
     /// Behind the value, such as `s`.
@@ -75,7 +76,7 @@ impl fmt::Display for Report {
         for note in &self.notes {
             writeln!(f, "{note}")?;
         }
-        writeln!(f, "\n{:44} {:>12} {:>12} {:>6}  limit", "figure", "Keryx", "peer", "ratio")?;
+        writeln!(f, "\n{:60} {:>12} {:>12} {:>6}  limit", "figure", "Keryx", "peer", "ratio")?;
         for figure in &self.figures {
             let shown = |value: f64| format!("{value:.2} {}", figure.unit).trim_end().to_owned();
             let peer = figure.peer.map_or_else(|| "-".to_owned(), shown);
@@ -87,7 +88,7 @@ impl fmt::Display for Report {
             };
             let missed = if figure.is_within() == Some(false) { " MISSED" } else { "" };
             let value = shown(figure.value);
-            writeln!(f, "{:44} {value:>12} {peer:>12} {ratio:>6}  {limit}{missed}", figure.name)?;
+            writeln!(f, "{:60} {value:>12} {peer:>12} {ratio:>6}  {limit}{missed}", figure.name)?;
         }
         let (within, of) = self.verdict();
         writeln!(f, "\nbench {}: {within} of {of} within limit", self.bench)
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
 
     fn figure(value: f64, peer: Option<f64>, limit: Limit) -> Figure {
-        Figure { name: "a", value, unit: "s", peer, limit }
+        Figure { name: "a".into(), value, unit: "s", peer, limit }
     }
 
     #[test]

@@ -3,3 +3,5 @@
 pub mod conclusion;
 pub mod figures;
 pub mod machine;
+pub mod metallb;
+pub mod side;

@@ -18,9 +18,7 @@ impl Keryx {
     /// # Errors
     /// There is none.
     pub fn signal_speaker(&self, node: &Host, signal: Signal) -> Result<()> {
-        let pid = speaker(node)?.with_context(|| format!("no speaker runs on {}", node.name()))?;
-        kill(pid, signal)
-            .with_context(|| format!("failed to send {signal} to the speaker on {}", node.name()))
+        signal_program(node, SPEAKER, signal)
     }
 
     /// Waits until every node has a speaker and each of them is Ready.
@@ -84,15 +82,33 @@ impl Keryx {
     }
 }
 
-/// The speaker's process, known by its program and by the node's own network namespace.
+const SPEAKER: &str = "/keryx-speaker";
+
+/// Sends a signal to the process of a program on a node.
+///
+/// # Errors
+/// There is none.
+pub fn signal_program(node: &Host, program: &str, signal: Signal) -> Result<()> {
+    let pid = running(node, program)?.with_context(|| format!("no {program} runs on {}", node.name()))?;
+    kill(pid, signal).with_context(|| format!("failed to send {signal} to {program} on {}", node.name()))
+}
+
 fn speaker(node: &Host) -> Result<Option<Pid>> {
+    running(node, SPEAKER)
+}
+
+/// The process of a program, known by its path and by the node's own network namespace.
+///
+/// # Errors
+/// /proc cannot be read.
+pub fn running(node: &Host, program: &str) -> Result<Option<Pid>> {
     let namespace = fs::metadata(node.namespace().path())?.ino();
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();
         let Some(pid) = path.file_name().and_then(|name| name.to_str()?.parse::<i32>().ok()) else {
             continue;
         };
-        if is_speaker(&path) && fs::metadata(path.join("ns/net")).is_ok_and(|ns| ns.ino() == namespace) {
+        if is_of(&path, program) && fs::metadata(path.join("ns/net")).is_ok_and(|ns| ns.ino() == namespace) {
             return Ok(Some(Pid::from_raw(pid)));
         }
     }
@@ -100,6 +116,7 @@ fn speaker(node: &Host) -> Result<Option<Pid>> {
 }
 
 /// Processes come and go while they are looked at; one that cannot be read is none.
-fn is_speaker(process: &Path) -> bool {
-    fs::read(process.join("cmdline")).is_ok_and(|line| line.starts_with(b"/keryx-speaker\0"))
+fn is_of(process: &Path, program: &str) -> bool {
+    let line = fs::read(process.join("cmdline")).unwrap_or_default();
+    line.strip_prefix(program.as_bytes()).is_some_and(|rest| rest.starts_with(&[0]))
 }

@@ -15,7 +15,7 @@ use crate::clock;
 use crate::netns::Namespace;
 
 /// Room for an ARP frame and its padding; the rest of longer frames is not wanted.
-const FRAME_BYTES: usize = 128;
+pub(super) const FRAME_BYTES: usize = 128;
 
 /// A host that answered for an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 /// An implementation of LoadBalancer Services: one Deployment, one DaemonSet.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Side {
-    pub(crate) name: &'static str,
+pub struct Side {
+    /// As the table names it.
+    pub name: &'static str,
     namespace: &'static str,
     deployment: &'static str,
-    daemonset: &'static str,
+    /// That of its speakers.
+    pub daemonset: &'static str,
     /// The class of its Services; without one they are its by default.
     class: Option<&'static str>,
 }
@@ -19,14 +21,16 @@ pub(crate) struct Side {
 const NOWHERE: &str = "bench.keryx.dev/parked";
 
 impl Side {
-    pub(crate) const KERYX: Self = Self {
+    /// Keryx.
+    pub const KERYX: Self = Self {
         name: "Keryx",
         namespace: keryx_tests::keryx::NAMESPACE,
         deployment: "keryx-controller",
         daemonset: "keryx-speaker",
         class: Some("keryx.dev/load-balancer"),
     };
-    pub(crate) const METALLB: Self = Self {
+    /// MetalLB.
+    pub const METALLB: Self = Self {
         name: "MetalLB",
         namespace: "metallb-system",
         deployment: "controller",
@@ -35,18 +39,21 @@ impl Side {
     };
 
     /// Namespace of its pods.
-    pub(crate) fn namespace(&self) -> &'static str {
+    pub fn namespace(&self) -> &'static str {
         self.namespace
     }
 
     /// The images of its pods.
-    pub(crate) fn images(&self, keryx: &Keryx) -> Result<String> {
+    ///
+    /// # Errors
+    /// kubectl fails.
+    pub fn images(&self, keryx: &Keryx) -> Result<String> {
         let path = "jsonpath={.items[*].spec.template.spec.containers[*].image}";
         keryx.lab.kubectl(&["-n", self.namespace, "get", "deployment,daemonset", "-o", path])
     }
 
     /// The part of a Service's spec that makes it this side's.
-    pub(crate) fn service_spec(&self) -> Value {
+    pub fn service_spec(&self) -> Value {
         let mut spec = json!({ "type": "LoadBalancer", "allocateLoadBalancerNodePorts": false });
         if let Some(class) = self.class {
             spec["loadBalancerClass"] = class.into();
@@ -55,19 +62,28 @@ impl Side {
     }
 
     /// Takes all its pods away, so that the other side has the machine for itself.
-    pub(crate) fn park(&self, keryx: &Keryx) -> Result<()> {
+    ///
+    /// # Errors
+    /// kubectl fails.
+    pub fn park(&self, keryx: &Keryx) -> Result<()> {
         self.set(keryx, "0", json!("true"))?;
         self.kubectl(keryx, &["wait", "--for=delete", "pod", "--all", "--timeout=60s"])
     }
 
     /// Brings its pods back and waits until they are ready.
-    pub(crate) fn unpark(&self, keryx: &Keryx) -> Result<()> {
+    ///
+    /// # Errors
+    /// kubectl fails; they do not become ready.
+    pub fn unpark(&self, keryx: &Keryx) -> Result<()> {
         self.set(keryx, "1", Value::Null)?;
         self.wait_ready(keryx)
     }
 
     /// Waits until its pods are ready.
-    pub(crate) fn wait_ready(&self, keryx: &Keryx) -> Result<()> {
+    ///
+    /// # Errors
+    /// kubectl fails; they do not become ready.
+    pub fn wait_ready(&self, keryx: &Keryx) -> Result<()> {
         for workload in [format!("deployment/{}", self.deployment), format!("daemonset/{}", self.daemonset)] {
             self.kubectl(keryx, &["rollout", "status", &workload, "--timeout=120s"])?;
         }

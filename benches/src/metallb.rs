@@ -19,19 +19,19 @@ const MANIFEST: &str = "metallb-native.yaml";
 
 /// The programs, and the manifest that installs them.
 #[derive(Debug)]
-pub(crate) struct Peer {
+pub struct MetalLb {
     folder: PathBuf,
     manifest: String,
     /// Name of a container and its image.
     images: Vec<(String, String)>,
 }
 
-impl Peer {
+impl MetalLb {
     /// The peer that `METALLB_BIN` gives; `None` if it is not set.
     ///
     /// # Errors
     /// The folder lacks something.
-    pub(crate) fn from_environment() -> Result<Option<Self>> {
+    pub fn from_environment() -> Result<Option<Self>> {
         let Some(folder) = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty()) else {
             return Ok(None);
         };
@@ -49,7 +49,7 @@ impl Peer {
     ///
     /// # Errors
     /// It does not become ready.
-    pub(crate) fn install(&self, keryx: &Keryx, range: &str) -> Result<()> {
+    pub fn install(&self, keryx: &Keryx, range: &str) -> Result<()> {
         let lab = &keryx.lab;
         let folder = tempfile::tempdir()?;
         for (program, image) in &self.images {
