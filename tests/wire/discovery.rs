@@ -71,6 +71,7 @@ fn resolved() -> Result<()> {
             | Packet::NeighborSolicitation(_)
             | Packet::Tcp(_)
             | Packet::Udp(_)
+            | Packet::Bfd(_)
             | Packet::Unreachable(_) => None,
         })
         .collect();

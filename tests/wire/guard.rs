@@ -111,9 +111,11 @@ fn looks_for(event: &Event, ip: IpAddr) -> bool {
     let target: IpAddr = match event.packet {
         Packet::Arp(arp) => arp.target_ip.into(),
         Packet::NeighborSolicitation(solicitation) => solicitation.target_ip.into(),
-        Packet::NeighborAdvertisement(_) | Packet::Tcp(_) | Packet::Udp(_) | Packet::Unreachable(_) => {
-            return false;
-        }
+        Packet::NeighborAdvertisement(_)
+        | Packet::Tcp(_)
+        | Packet::Udp(_)
+        | Packet::Bfd(_)
+        | Packet::Unreachable(_) => return false,
     };
     event.direction == Direction::Sent && target == ip
 }

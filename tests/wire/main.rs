@@ -6,6 +6,7 @@
 mod announcement;
 mod bfd;
 mod bfd_sockets;
+mod capture;
 mod discovery;
 mod driver;
 mod guard;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         sockets::TESTS,
         bfd_sockets::TESTS,
         bfd::TESTS,
+        capture::TESTS,
     ];
     let trials = groups.into_iter().flatten().map(|test| trial(*test)).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -24,6 +24,8 @@ use nix::sys::time::TimeSpec;
 use crate::clock;
 use crate::netns::Namespace;
 
+mod bfd;
+mod bgp;
 mod decode;
 mod event;
 mod pcap;
@@ -33,6 +35,8 @@ mod store;
 mod tests;
 
 pub use crate::clock::wall_nanos;
+pub use bfd::{BfdControl, BfdState};
+pub use bgp::{BgpKind, BgpMessage};
 pub(crate) use decode::decode;
 pub use event::{
     Arp, ArpOperation, Datagram, Direction, Event, Flow, MacAddr, MacAddrError, NeighborAdvertisement,
@@ -43,7 +47,9 @@ use store::{Frame, Limits, Store};
 
 /// Bytes kept of each frame: a whole one of the usual MTU; of what segmentation offload makes longer, the headers.
 const SNAP_BYTES: usize = 2048;
-const LIMITS: Limits = Limits { events: 100_000, frame_bytes: 32 << 20 };
+/// Bytes looked at of each frame: the longest that segmentation offload makes, IPv6 behind a VLAN tag.
+const FRAME_MAX: usize = 18 + 40 + 65_535;
+const LIMITS: Limits = Limits { events: 100_000, frame_bytes: 32 << 20, bgp_bytes: 32 << 20 };
 /// The kernel's queue, for bursts while this process does not run.
 const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
 /// Frames taken in before the next look whether to stop: about as many as the kernel's queue holds.
@@ -104,14 +110,44 @@ impl Capture {
     /// `timeout` or before the capture was stopped. Each event is asked once, oldest first. The capture stands still
     /// while `predicate` runs, so it must not use it.
     pub fn wait_for(&self, mut predicate: impl FnMut(&Event) -> bool, timeout: Duration) -> Option<Event> {
-        let deadline = clock::now() + timeout;
         let mut seen = 0;
+        let look = |store: &Store| {
+            let found = store.events_from(seen).find(|event| predicate(event)).copied();
+            seen = store.event_count();
+            found
+        };
+        self.wait(look, timeout)
+    }
+
+    /// The BGP messages so far that passed over TCP port 179, in the order in which they were complete. A connection
+    /// that is older than the capture is read from its first segment on that begins with a message.
+    pub fn bgp_messages(&self) -> Vec<BgpMessage> {
+        self.shared.lock().bgp.from(0).cloned().collect()
+    }
+
+    /// The first BGP message for which `predicate` holds; otherwise as [`Capture::wait_for`].
+    pub fn wait_for_bgp(
+        &self,
+        mut predicate: impl FnMut(&BgpMessage) -> bool,
+        timeout: Duration,
+    ) -> Option<BgpMessage> {
+        let mut seen = 0;
+        let look = |store: &Store| {
+            let found = store.bgp.from(seen).find(|message| predicate(message)).cloned();
+            seen = store.bgp.count();
+            found
+        };
+        self.wait(look, timeout)
+    }
+
+    /// Looks at once, and after each frame, until `look` has found something or nothing can come any more.
+    fn wait<T>(&self, mut look: impl FnMut(&Store) -> Option<T>, timeout: Duration) -> Option<T> {
+        let deadline = clock::now() + timeout;
         let mut store = self.shared.lock();
         loop {
-            if let Some(found) = store.events_from(seen).find(|event| predicate(event)) {
-                return Some(*found);
+            if let Some(found) = look(&store) {
+                return Some(found);
             }
-            seen = store.event_count();
             let left = deadline.saturating_duration_since(clock::now());
             if store.ended || left.is_zero() {
                 return None;
@@ -128,8 +164,8 @@ impl Capture {
         events.filter_map(|event| event.packet.claimed_by(ip)).collect()
     }
 
-    /// How many events [`Capture::events`] lacks: frames that the kernel dropped, and events that made room for newer
-    /// ones. A test that something did *not* happen is worth something only while this is 0.
+    /// How much [`Capture::events`] and [`Capture::bgp_messages`] lack: frames that the kernel dropped, events and
+    /// messages that made room for newer ones, and directions of BGP connections that could not be read on. A test that something did *not* happen is worth something only while this is 0.
     pub fn missed(&self) -> u64 {
         self.shared.lock().missed()
     }
@@ -162,6 +198,7 @@ impl Drop for Capture {
 
 /// Receives until the other end of `stopped` is closed, and then what is still in the queue.
 fn receive_until_stopped(socket: &PacketSocket, stopped: &PipeReader, shared: &Shared) {
+    let mut buffer = vec![0; FRAME_MAX];
     loop {
         let mut waits = [
             PollFd::new(socket.fd.as_fd(), PollFlags::POLLIN),
@@ -169,7 +206,7 @@ fn receive_until_stopped(socket: &PacketSocket, stopped: &PipeReader, shared: &S
         ];
         let polled = poll(&mut waits, PollTimeout::NONE);
         let is_stopped = waits[1].any().unwrap_or(true);
-        drain(socket, shared);
+        drain(socket, &mut buffer, shared);
         if is_stopped || !matches!(polled, Ok(_) | Err(Errno::EINTR)) {
             return;
         }
@@ -177,16 +214,15 @@ fn receive_until_stopped(socket: &PacketSocket, stopped: &PipeReader, shared: &S
 }
 
 /// Takes in what is in the queue, a batch at most.
-fn drain(socket: &PacketSocket, shared: &Shared) {
-    let mut buffer = [0; SNAP_BYTES];
+fn drain(socket: &PacketSocket, buffer: &mut [u8], shared: &Shared) {
     let mut control = nix::cmsg_space!(TimeSpec, u32);
     for _ in 0..BATCH {
-        let mut parts = [IoSliceMut::new(&mut buffer)];
+        let mut parts = [IoSliceMut::new(buffer)];
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
         let received =
             recvmsg::<LinkAddr>(socket.fd.as_raw_fd(), &mut parts, Some(&mut control), flags).map(Header::of);
         match received {
-            Ok(header) => take(&header, &buffer, socket, shared),
+            Ok(header) => take(&header, buffer, socket, shared),
             // An interface that goes down says so once; the socket goes on when it is up again.
             Err(Errno::EINTR | Errno::ENETDOWN) => {}
             Err(_) => return,
@@ -241,8 +277,13 @@ fn take(header: &Header, buffer: &[u8], socket: &PacketSocket, shared: &Shared) 
         packet: decoded.packet,
     });
     let wire_len = u32::try_from(header.wire_len).unwrap_or(u32::MAX);
+    let kept = &bytes[..bytes.len().min(SNAP_BYTES)];
+    let bgp_piece = decode::bgp_piece(bytes);
     let mut store = shared.lock();
-    store.push(Frame { at_nanos, wire_len, bytes: bytes.into() }, event);
+    store.push(Frame { at_nanos, wire_len, bytes: kept.into() }, event);
+    if let Some(piece) = bgp_piece {
+        store.bgp.push(&piece, at_nanos, direction);
+    }
     store.kernel_drops = header.kernel_drops.unwrap_or(store.kernel_drops);
     shared.changed.notify_all();
 }

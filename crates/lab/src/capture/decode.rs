@@ -6,6 +6,8 @@ use etherparse::{
     LaxNetSlice, LaxSlicedPacket, LinkSlice, TransportSlice, ip_number,
 };
 
+use super::bfd::{BfdControl, Ends};
+use super::bgp::{self, Piece};
 use super::event::{
     Arp, ArpOperation, Datagram, Flow, MacAddr, NeighborAdvertisement, NeighborSolicitation, Packet, Segment,
     Transport, Unreachable,
@@ -64,6 +66,35 @@ fn addresses(sliced: &LaxSlicedPacket<'_>) -> Option<(IpAddr, IpAddr)> {
     }
 }
 
+/// The segment of a BGP connection that an Ethernet frame carries, if it does.
+pub(super) fn bgp_piece(frame: &[u8]) -> Option<Piece<'_>> {
+    let sliced = LaxSlicedPacket::from_ethernet(frame).ok()?;
+    let (source_ip, destination_ip) = addresses(&sliced)?;
+    let Some(TransportSlice::Tcp(tcp)) = &sliced.transport else { return None };
+    let is_bgp = [tcp.source_port(), tcp.destination_port()].contains(&bgp::PORT);
+    is_bgp.then(|| Piece {
+        source: SocketAddr::new(source_ip, tcp.source_port()),
+        destination: SocketAddr::new(destination_ip, tcp.destination_port()),
+        syn: tcp.syn(),
+        sequence: tcp.sequence_number(),
+        payload: tcp.payload(),
+    })
+}
+
+/// TTL or hop limit of an IP packet.
+fn ttl(sliced: &LaxSlicedPacket<'_>) -> Option<u8> {
+    match sliced.net.as_ref()? {
+        LaxNetSlice::Ipv4(ip) => Some(ip.header().ttl()),
+        LaxNetSlice::Ipv6(ip) => Some(ip.header().hop_limit()),
+        LaxNetSlice::Arp(_) => None,
+    }
+}
+
+fn decode_udp(source: SocketAddr, destination: SocketAddr, ttl: u8, payload: &[u8]) -> Packet {
+    let control = BfdControl::decode(Ends { source, destination, ttl }, payload);
+    control.map_or(Packet::Udp(Datagram { source, destination }), Packet::Bfd)
+}
+
 fn decode_ip(sliced: &LaxSlicedPacket<'_>) -> Option<Packet> {
     let (source_ip, destination_ip) = addresses(sliced)?;
     match sliced.transport.as_ref()? {
@@ -75,10 +106,12 @@ fn decode_ip(sliced: &LaxSlicedPacket<'_>) -> Option<Packet> {
             fin: tcp.fin(),
             rst: tcp.rst(),
         })),
-        TransportSlice::Udp(udp) => Some(Packet::Udp(Datagram {
-            source: SocketAddr::new(source_ip, udp.source_port()),
-            destination: SocketAddr::new(destination_ip, udp.destination_port()),
-        })),
+        TransportSlice::Udp(udp) => Some(decode_udp(
+            SocketAddr::new(source_ip, udp.source_port()),
+            SocketAddr::new(destination_ip, udp.destination_port()),
+            ttl(sliced)?,
+            udp.payload(),
+        )),
         TransportSlice::Icmpv4(icmp) => decode_icmpv4(icmp, source_ip, destination_ip),
         TransportSlice::Icmpv6(icmp) => decode_icmpv6(icmp, source_ip, destination_ip),
         TransportSlice::Igmp(_) => None,

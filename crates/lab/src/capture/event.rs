@@ -2,6 +2,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use super::bfd::BfdControl;
+
 /// An Ethernet address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MacAddr(pub [u8; 6]);
@@ -83,6 +85,8 @@ pub enum Packet {
     Tcp(Segment),
     /// A UDP datagram, or its first fragment.
     Udp(Datagram),
+    /// A UDP datagram that is a BFD control packet.
+    Bfd(BfdControl),
     /// ICMP or ICMPv6 destination unreachable.
     Unreachable(Unreachable),
 }
@@ -97,9 +101,11 @@ impl Packet {
             Packet::NeighborAdvertisement(advertisement) => {
                 advertisement.target_link_address.filter(|_| ip == advertisement.target_ip)
             }
-            Packet::NeighborSolicitation(_) | Packet::Tcp(_) | Packet::Udp(_) | Packet::Unreachable(_) => {
-                None
-            }
+            Packet::NeighborSolicitation(_)
+            | Packet::Tcp(_)
+            | Packet::Udp(_)
+            | Packet::Bfd(_)
+            | Packet::Unreachable(_) => None,
         }
     }
 }

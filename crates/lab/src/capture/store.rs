@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 
+use super::bgp::Messages;
 use super::event::Event;
 
 /// A frame as it goes into the pcap file.
@@ -16,6 +17,7 @@ pub(super) struct Frame {
 pub(super) struct Limits {
     pub(super) events: usize,
     pub(super) frame_bytes: usize,
+    pub(super) bgp_bytes: usize,
 }
 
 /// What a capture has seen.
@@ -26,6 +28,7 @@ pub(super) struct Store {
     frame_bytes: usize,
     events: VecDeque<Event>,
     evicted_events: u64,
+    pub(super) bgp: Messages,
     /// Frames that the kernel dropped because the capture was too slow.
     pub(super) kernel_drops: u32,
     /// No more frames will come.
@@ -40,6 +43,7 @@ impl Store {
             frame_bytes: 0,
             events: VecDeque::new(),
             evicted_events: 0,
+            bgp: Messages::new(limits.bgp_bytes),
             kernel_drops: 0,
             ended: false,
         }
@@ -75,7 +79,7 @@ impl Store {
     }
 
     pub(super) fn missed(&self) -> u64 {
-        u64::from(self.kernel_drops) + self.evicted_events
+        u64::from(self.kernel_drops) + self.evicted_events + self.bgp.missed()
     }
 }
 

@@ -290,7 +290,7 @@ fn event(at_nanos: u64) -> Event {
 #[test]
 fn a_full_store_forgets_the_oldest_and_counts_the_events_it_forgot() {
     let cost = 100 + size_of::<Frame>();
-    let mut store = Store::new(Limits { events: 3, frame_bytes: 4 * cost });
+    let mut store = Store::new(Limits { events: 3, frame_bytes: 4 * cost, bgp_bytes: 0 });
     for at in 1..=5 {
         store.push(frame(at, 100), Some(event(at)));
         store.push(frame(at, 100), None);
@@ -306,7 +306,7 @@ fn a_full_store_forgets_the_oldest_and_counts_the_events_it_forgot() {
 
 #[test]
 fn what_the_kernel_dropped_counts_as_missed() {
-    let mut store = Store::new(Limits { events: 3, frame_bytes: 1000 });
+    let mut store = Store::new(Limits { events: 3, frame_bytes: 1000, bgp_bytes: 0 });
     assert_eq!(store.missed(), 0);
     store.kernel_drops = 7;
     assert_eq!(store.missed(), 7);
