@@ -88,6 +88,12 @@ bench-latency: host-tools ## Time from create to status, first ARP and first ans
 bench-ipam: ## What the allocator costs in time and memory, from 256 addresses to a million; no root
 	@cargo run -q --release -p keryx-bench-ipam
 
+.PHONY: bench-bgp
+bench-bgp: host-tools ## From an address to its BGP UPDATE, and what clients miss when nodes and speakers fail (root); ROUNDS, METALLB_BIN
+	@$(lab_tools)
+	$(build_images)
+	$(as_root) cargo run -q --release -p keryx-benches --bin bench-bgp
+
 .PHONY: bench-failover
 bench-failover: host-tools ## For how long a client is without an answer when nodes, cables and speakers fail (root); ROUNDS
 	@$(lab_tools)

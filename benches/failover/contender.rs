@@ -51,7 +51,7 @@ impl Peers {
             Side::KERYX.park(keryx)?;
         }
         if let Some(metallb) = &self.metallb {
-            metallb.install(keryx, METALLB_RANGE)?;
+            metallb.install(keryx, METALLB_RANGE, &[MetalLb::layer2()])?;
             measured.push((Contender::MetalLb.name(), measure(&Contender::MetalLb)?));
             Side::METALLB.park(keryx)?;
         }

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result};
 use keryx_benches::conclusion::conclude;
 use keryx_benches::figures::Report;
 use keryx_benches::machine;
+use keryx_benches::rounds::wanted;
 use keryx_tests::Keryx;
 
 use crate::contender::{Contender, Peers};
@@ -26,8 +27,6 @@ use crate::table::{Rounds, figures, millis};
 const ROUNDS: u32 = 20;
 /// The same with a peer, whose rounds take several times as long.
 const PEER_ROUNDS: u32 = 5;
-/// No more, so that a run ends.
-const ROUNDS_MAX: u32 = 200;
 
 fn main() -> ExitCode {
     keryx_lab::init();
@@ -68,7 +67,15 @@ fn measure_all(keryx: &Keryx, contender: &Contender, rounds: u32) -> Result<Vec<
 fn measure(scene: &Scene<'_>, event: &Event, rounds: u32) -> Result<Rounds> {
     let mut measured = Rounds::default();
     for number in 0..rounds {
-        let round = scene.round(event).with_context(|| format!("{}, round {number}", event.name))?;
+        let round = match scene.round(event) {
+            Ok(round) => round,
+            // What a peer does not recover from is told, and is no reason to lose what was measured.
+            Err(error) if !scene.is_keryx() => {
+                measured.fail(format!("round {number}: {error:#}"));
+                break;
+            }
+            Err(error) => return Err(error.context(format!("{}, round {number}", event.name))),
+        };
         let worst = millis(round.outage.unanswered);
         if scene.is_keryx() && worst > event.most_ms {
             eprintln!("bench: round {number} took {worst:.0} ms{}", scene.logs());
@@ -76,11 +83,4 @@ fn measure(scene: &Scene<'_>, event: &Event, rounds: u32) -> Result<Rounds> {
         measured.push(&round);
     }
     Ok(measured)
-}
-
-fn wanted(variable: &str, default: u32) -> Result<u32> {
-    let Some(text) = std::env::var_os(variable).filter(|text| !text.is_empty()) else { return Ok(default) };
-    let rounds =
-        text.to_str().and_then(|text| text.parse().ok()).filter(|rounds| (1..=ROUNDS_MAX).contains(rounds));
-    rounds.with_context(|| format!("{variable} must be a number from 1 to {ROUNDS_MAX}"))
 }

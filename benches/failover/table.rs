@@ -17,6 +17,7 @@ pub(crate) struct Rounds {
     silences: Vec<Duration>,
     new_clients: Vec<Duration>,
     overlaps: Vec<Duration>,
+    failure: Option<String>,
 }
 
 impl Rounds {
@@ -27,14 +28,23 @@ impl Rounds {
         self.overlaps.push(round.overlap);
     }
 
+    /// After what was measured, a round did not come to its end.
+    pub(crate) fn fail(&mut self, why: String) {
+        self.failure = Some(why);
+    }
+
     /// Every round, in lines.
-    pub(crate) fn notes(&self, name: &str, event: &Event) -> [String; 4] {
+    pub(crate) fn notes(&self, name: &str, event: &Event) -> Vec<String> {
+        let failed = self.failure.iter().map(|why| format!("  FAILED in {why}"));
         [
             format!("{name}, {}, outages in ms: {}", event.name, listed(&self.outages)),
             format!("  longest waits for any answer, in ms: {}", listed(&self.silences)),
             format!("  new clients, in ms: {}", listed(&self.new_clients)),
             format!("  two announcers, in ms: {}", listed(&self.overlaps)),
         ]
+        .into_iter()
+        .chain(failed)
+        .collect()
     }
 }
 

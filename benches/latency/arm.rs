@@ -6,15 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
-use keryx_lab::capture::{Capture, Direction, Event, Packet, wall_nanos};
+use keryx_lab::capture::{Capture, Direction, Event, Packet};
 use keryx_tests::{Keryx, Space, app};
-use kube::api::PostParams;
-use kube::{Api, Client};
-use tokio::time::MissedTickBehavior;
 
 use crate::samples::Sample;
-use crate::watcher::Watcher;
 use crate::{SERVICES_PER_ARM, WARM_UP};
+use keryx_benches::followed::{Followed, create_and_watch};
 use keryx_benches::side::Side;
 
 /// Between the starts of two POSTs: 5 a second.
@@ -51,7 +48,7 @@ fn series(space: &Space<'_>, side: &Side, arm: usize, prefix: &str, count: usize
     });
     let services: Vec<Service> = services.collect::<Result<_>>()?;
     let mut capture = space.keryx.client().capture()?;
-    let followed = lab.block_on(create_and_watch(lab.client(), &space.name, services))?;
+    let followed = lab.block_on(create_and_watch(lab.client(), &space.name, services, PACE, LIMIT))?;
     let announced =
         announced(&capture, followed.iter().map(|(_, service)| (service.address, service.posted)))?;
     capture.stop();
@@ -69,49 +66,6 @@ fn series(space: &Space<'_>, side: &Side, arm: usize, prefix: &str, count: usize
         connected: None,
     });
     Ok(samples.collect())
-}
-
-/// A Service's times, as in [`Sample`].
-struct Followed {
-    address: IpAddr,
-    posted: u64,
-    accepted: u64,
-    assigned: u64,
-}
-
-async fn create_and_watch(
-    client: Client,
-    namespace: &str,
-    services: Vec<Service>,
-) -> Result<Vec<(String, Followed)>> {
-    let api: Api<Service> = Api::namespaced(client, namespace);
-    let names: Vec<String> = services.iter().filter_map(|service| service.metadata.name.clone()).collect();
-    let limit = LIMIT + PACE * u32::try_from(names.len())?;
-    let watcher = Watcher::open(api.clone(), ingress).await?;
-    let watching = tokio::spawn(watcher.follow(names.clone(), limit));
-    let mut created = Vec::new();
-    let mut pace = tokio::time::interval(PACE);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first tick is at once. Until the second the watch is opened.
-    pace.tick().await;
-    for service in &services {
-        pace.tick().await;
-        let posted = wall_nanos();
-        api.create(&PostParams::default(), service).await?;
-        created.push((posted, wall_nanos()));
-    }
-    let seen = watching.await??;
-    let join = |(name, (posted, accepted)): (String, (u64, u64))| {
-        let assigned = seen.get(&name).with_context(|| format!("{name} was not seen"))?;
-        let followed = Followed { address: assigned.address, posted, accepted, assigned: assigned.at };
-        Ok((name, followed))
-    };
-    names.into_iter().zip(created).map(join).collect()
-}
-
-fn ingress(service: &Service) -> Option<IpAddr> {
-    let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?;
-    ingress.iter().find_map(|entry| entry.ip.as_ref()?.parse().ok())
 }
 
 /// When each address was first announced after its time, in the order given.

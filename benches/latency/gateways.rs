@@ -12,9 +12,10 @@ use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use serde_json::{Value, json};
 
+use keryx_benches::watcher::{Assigned, Watcher};
+
 use crate::arm::{LIMIT, announced, delete};
 use crate::samples::Sample;
-use crate::watcher::{Assigned, Watcher};
 use keryx_benches::side::Side;
 
 /// Gateways that are measured, one after the other.

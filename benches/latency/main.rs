@@ -7,7 +7,6 @@ mod arm;
 mod figures;
 mod gateways;
 mod samples;
-mod watcher;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -71,7 +70,7 @@ fn run() -> Result<Report> {
 /// parked.
 fn arms(keryx: &Keryx, peer: Option<&MetalLb>) -> Result<Vec<Side>> {
     let Some(peer) = peer else { return Ok(vec![Side::KERYX; 2]) };
-    peer.install(keryx, RANGE_V4)?;
+    peer.install(keryx, RANGE_V4, &[MetalLb::layer2()])?;
     Side::METALLB.park(keryx)?;
     Ok(vec![Side::KERYX, Side::METALLB, Side::METALLB, Side::KERYX])
 }

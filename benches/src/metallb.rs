@@ -17,6 +17,9 @@ const PROGRAMS: [&str; 2] = ["controller", "speaker"];
 /// From the folder `config/manifests` of MetalLB's module.
 const MANIFEST: &str = "metallb-native.yaml";
 
+/// An object that says how addresses are announced: version, kind and spec.
+pub type Announced = (&'static str, &'static str, Value);
+
 /// The programs, and the manifest that installs them.
 #[derive(Debug)]
 pub struct MetalLb {
@@ -45,11 +48,17 @@ impl MetalLb {
         Ok(Some(Self { folder, manifest, images }))
     }
 
-    /// Installs it with one pool of the addresses in `range`, announced by layer 2, and waits until it is ready.
+    /// That the pool is announced by layer 2.
+    pub fn layer2() -> Announced {
+        ("v1beta1", "L2Advertisement", json!({ "ipAddressPools": ["bench"] }))
+    }
+
+    /// Installs it with one pool of the addresses in `range`, called `bench`, and waits until it is ready. `announced` are the objects that
+    /// say how: version, kind and spec.
     ///
     /// # Errors
     /// It does not become ready.
-    pub fn install(&self, keryx: &Keryx, range: &str) -> Result<()> {
+    pub fn install(&self, keryx: &Keryx, range: &str, announced: &[Announced]) -> Result<()> {
         let lab = &keryx.lab;
         let folder = tempfile::tempdir()?;
         for (program, image) in &self.images {
@@ -60,13 +69,10 @@ impl MetalLb {
         lab.apply(&self.manifest)?;
         Side::METALLB.wait_ready(keryx)?;
         let metadata = json!({ "name": "bench", "namespace": Side::METALLB.namespace() });
-        let objects = [
-            ("IPAddressPool", json!({ "addresses": [range] })),
-            ("L2Advertisement", json!({ "ipAddressPools": ["bench"] })),
-        ];
-        for (kind, spec) in objects {
+        let pool = ("v1beta1", "IPAddressPool", json!({ "addresses": [range] }));
+        for (version, kind, spec) in [&pool].into_iter().chain(announced) {
             let object = json!({
-                "apiVersion": "metallb.io/v1beta1", "kind": kind, "metadata": metadata, "spec": spec,
+                "apiVersion": format!("metallb.io/{version}"), "kind": kind, "metadata": metadata, "spec": spec,
             });
             // Its webhook may need a moment more than its readiness probe says.
             wait::until(&format!("an {kind}"), || lab.apply(&object.to_string()).map(Some))?;

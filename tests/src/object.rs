@@ -19,12 +19,21 @@ impl<'a> Object<'a> {
     /// # Errors
     /// The API server refuses it.
     pub fn apply(keryx: &'a Keryx, kind: &'static str, name: &str, spec: Value) -> Result<Self> {
+        let object = Self { keryx, kind, name: name.to_owned() };
+        object.change(spec)?;
+        Ok(object)
+    }
+
+    /// Gives it another spec.
+    ///
+    /// # Errors
+    /// The API server refuses it.
+    pub fn change(&self, spec: Value) -> Result<()> {
         let object = json!({
-            "apiVersion": "keryx.dev/v1alpha1", "kind": kind,
-            "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec,
+            "apiVersion": "keryx.dev/v1alpha1", "kind": self.kind,
+            "metadata": { "name": self.name, "namespace": NAMESPACE }, "spec": spec,
         });
-        keryx.lab.apply(&object.to_string())?;
-        Ok(Self { keryx, kind, name: name.to_owned() })
+        self.keryx.lab.apply(&object.to_string())
     }
 
     /// Waits until a condition has this status, and returns its reason and message.

@@ -121,6 +121,14 @@ impl Probes {
         true
     }
 
+    /// From the first probe that has no answer to the last one, zero if there is at most one.
+    pub(super) fn lost_span(&self) -> Duration {
+        let mut lost = self.0.iter().filter(|(_, answer)| answer.is_none()).map(|(sent, _)| *sent);
+        let first = lost.next();
+        let last = lost.next_back();
+        first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first)
+    }
+
     /// The longest time in which no probe was sent that was answered within [`TIMELY`]: from the first such probe to the next one
     /// that was. Unlike a time without answers, it does not grow with what delays the one who asks.
     pub(super) fn longest_outage(&self) -> Duration {

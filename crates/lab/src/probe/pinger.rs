@@ -16,6 +16,8 @@ use crate::clock;
 use crate::netns::Namespace;
 
 const MAX_DATAGRAM_BYTES: usize = 2048;
+/// Most ports of one pinger.
+const FLOWS_MAX: usize = 64;
 
 /// A client that asks again and again, to find out for how long nobody answers.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub struct PingReport {
     pub answered: u32,
     /// The longest time without an answer, from the start and to the end included.
     pub longest_gap: Gap,
+    /// From the first probe that was never answered to the last one.
+    pub lost_span: Duration,
     /// The longest time in which every probe that was sent stayed without an answer, or had it only more than 20 ms later.
     pub longest_outage: Duration,
     /// What was said instead of an answer, and how often; for TCP also what timed out.
@@ -59,24 +63,38 @@ impl Pinger {
         pace: Pace,
         timeout: Duration,
     ) -> Result<Pinger, ProbeError> {
-        let (stopped, stop) = io::pipe()?;
-        let builder = std::thread::Builder::new().name("pinger".into());
-        let thread = match transport {
-            Transport::Udp => {
-                let socket = flow::connected(namespace, 0, server)?;
-                socket.set_nonblocking(true)?;
-                builder.spawn(move || ping_udp(&socket, &stopped, pace, timeout))?
-            }
-            Transport::Tcp => {
-                let namespace = namespace.clone();
-                builder.spawn(move || namespace.run(|| ping_tcp(server, &stopped, pace, timeout)))?
-            }
-        };
-        Ok(Pinger { stop, thread })
+        if transport == Transport::Udp {
+            return Pinger::start_flows(namespace, server, 1, pace, timeout);
+        }
+        let namespace = namespace.clone();
+        Pinger::spawn(move |stopped| namespace.run(|| ping_tcp(server, stopped, pace, timeout)))
     }
 
-    /// Ends now. A TCP connect that is under way still takes up to its timeout; UDP answers that are still under way
-    /// count as lost.
+    /// As [`Pinger::start`] over UDP, with each datagram from the next of several ports: routers that spread flows over several paths
+    /// spread them.
+    pub fn start_flows(
+        namespace: &Namespace,
+        server: SocketAddr,
+        flows: usize,
+        pace: Pace,
+        timeout: Duration,
+    ) -> Result<Pinger, ProbeError> {
+        let mut sockets = Vec::new();
+        for _ in 0..flows.clamp(1, FLOWS_MAX) {
+            let socket = flow::connected(namespace, 0, server)?;
+            socket.set_nonblocking(true)?;
+            sockets.push(socket);
+        }
+        Pinger::spawn(move |stopped| ping_udp(&sockets, stopped, pace, timeout))
+    }
+
+    fn spawn(ping: impl FnOnce(&PipeReader) -> PingReport + Send + 'static) -> Result<Pinger, ProbeError> {
+        let (stopped, stop) = io::pipe()?;
+        let builder = std::thread::Builder::new().name("pinger".into());
+        Ok(Pinger { stop, thread: builder.spawn(move || ping(&stopped))? })
+    }
+
+    /// Asks no more. What is under way still takes up to its timeout.
     pub fn stop(self) -> PingReport {
         drop(self.stop);
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -129,6 +147,7 @@ impl Tally {
             sent: self.sent,
             answered: self.answers.count(),
             longest_gap: self.answers.longest_gap(end - self.started),
+            lost_span: self.probes.lost_span(),
             longest_outage: self.probes.longest_outage(),
             failures: self.failures,
         }
@@ -157,27 +176,29 @@ fn connect_and_reset(server: SocketAddr, timeout: Duration) -> io::Result<()> {
     Ok(())
 }
 
-fn ping_udp(socket: &UdpSocket, stopped: &PipeReader, pace: Pace, timeout: Duration) -> PingReport {
+fn ping_udp(sockets: &[UdpSocket], stopped: &PipeReader, pace: Pace, timeout: Duration) -> PingReport {
     let mut tally = Tally::start();
     let mut ticks = pace.ticks(tally.started);
     let mut latest = tally.started;
+    let mut end = None;
     while let Some(due) = ticks.next(clock::now()) {
-        if let Wait::Stopped = receive_until(socket, stopped, due, &mut tally) {
-            return tally.report(clock::now());
+        if let Wait::Stopped = receive_until(sockets, Some(stopped), due, &mut tally) {
+            end = Some(clock::now());
+            break;
         }
         latest = clock::now();
         let number = tally.send();
+        let socket = &sockets[number as usize % sockets.len()];
         if let Err(error) = socket.send(flow::question(number).as_bytes()) {
             tally.failed(error.into());
         }
     }
     while tally.answers.count() < tally.sent {
-        let end = latest + timeout;
-        if let Wait::Over | Wait::Stopped = receive_some(socket, stopped, end, &mut tally) {
+        if let Wait::Over = receive_some(sockets, None, latest + timeout, &mut tally) {
             break;
         }
     }
-    tally.report(latest)
+    tally.report(end.unwrap_or(latest))
 }
 
 /// How a wait ended.
@@ -189,9 +210,14 @@ enum Wait {
 }
 
 /// Takes in answers until `until`.
-fn receive_until(socket: &UdpSocket, stopped: &PipeReader, until: Instant, tally: &mut Tally) -> Wait {
+fn receive_until(
+    sockets: &[UdpSocket],
+    stopped: Option<&PipeReader>,
+    until: Instant,
+    tally: &mut Tally,
+) -> Wait {
     loop {
-        let ended = receive_some(socket, stopped, until, tally);
+        let ended = receive_some(sockets, stopped, until, tally);
         if ended != Wait::Received {
             return ended;
         }
@@ -199,13 +225,21 @@ fn receive_until(socket: &UdpSocket, stopped: &PipeReader, until: Instant, tally
 }
 
 /// Waits for an answer until `until` and takes in all that are there then.
-fn receive_some(socket: &UdpSocket, stopped: &PipeReader, until: Instant, tally: &mut Tally) -> Wait {
+fn receive_some(
+    sockets: &[UdpSocket],
+    stopped: Option<&PipeReader>,
+    until: Instant,
+    tally: &mut Tally,
+) -> Wait {
     let left = until.saturating_duration_since(clock::now());
-    let mut waits =
-        [PollFd::new(socket.as_fd(), PollFlags::POLLIN), PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
+    let ends = sockets.iter().map(UdpSocket::as_fd).chain(stopped.map(PipeReader::as_fd));
+    let mut waits: Vec<PollFd<'_>> = ends.map(|end| PollFd::new(end, PollFlags::POLLIN)).collect();
     let polled = ppoll(&mut waits, Some(left.into()), None);
-    let is_stopped = polled.is_ok() && waits[1].any().unwrap_or(true);
-    receive(socket, tally);
+    let is_ready = |wait: &PollFd<'_>| wait.any().unwrap_or(true);
+    let is_stopped = polled.is_ok() && waits.get(sockets.len()).is_some_and(is_ready);
+    for (socket, _) in sockets.iter().zip(&waits).filter(|(_, wait)| is_ready(wait)) {
+        receive(socket, tally);
+    }
     match (is_stopped, left.is_zero()) {
         (true, _) => Wait::Stopped,
         (false, true) => Wait::Over,

@@ -148,15 +148,16 @@ fn the_longest_gap_is_found_at_the_start_in_the_middle_and_at_the_end() {
 fn an_outage_is_a_run_of_probes_that_nobody_answers_in_time() {
     let in_time = Some(TIMELY);
     let late = Some(TIMELY + ms(1));
-    let cases: [(&[Option<Duration>], u64); 6] = [
-        (&[], 0),
-        (&[in_time, in_time], 0),
-        (&[in_time, None, in_time], 10),
-        (&[None, None, in_time, None, in_time], 20),
-        (&[in_time, late, late, in_time], 20),
-        (&[in_time, None, None, None], 20),
+    // The longest such run, and from the first that was lost to the last.
+    let cases: [(&[Option<Duration>], u64, u64); 6] = [
+        (&[], 0, 0),
+        (&[in_time, in_time], 0, 0),
+        (&[in_time, None, in_time], 10, 0),
+        (&[None, None, in_time, None, in_time], 20, 30),
+        (&[in_time, late, late, in_time], 20, 0),
+        (&[in_time, None, None, None], 20, 20),
     ];
-    for (answers, outage) in cases {
+    for (answers, outage, lost) in cases {
         let mut probes = Probes::default();
         for (number, took) in answers.iter().enumerate() {
             let sent = ms(10) * u32::try_from(number).unwrap();
@@ -167,6 +168,7 @@ fn an_outage_is_a_run_of_probes_that_nobody_answers_in_time() {
             }
         }
         assert_eq!(probes.longest_outage(), ms(outage), "{answers:?}");
+        assert_eq!(probes.lost_span(), ms(lost), "{answers:?}");
         assert!(!probes.answer(answers.len(), ms(0)), "nobody asked");
     }
 }

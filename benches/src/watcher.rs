@@ -15,13 +15,15 @@ use serde::de::DeserializeOwned;
 
 /// An address, and when it was first seen in a status, in nanoseconds of `CLOCK_REALTIME`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Assigned {
-    pub(crate) address: IpAddr,
-    pub(crate) at: u64,
+pub struct Assigned {
+    /// The first that was seen.
+    pub address: IpAddr,
+    /// When.
+    pub at: u64,
 }
 
 /// A watch of one namespace that is up.
-pub(crate) struct Watcher<K> {
+pub struct Watcher<K> {
     events: BoxStream<'static, watcher::Result<Event<K>>>,
     address_of: fn(&K) -> Option<IpAddr>,
     /// The first sight of every object that has an address, by name.
@@ -33,7 +35,10 @@ where
     K: kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     /// Opens the watch and takes in what exists already; what changes after the return is seen when it changes.
-    pub(crate) async fn open(api: Api<K>, address_of: fn(&K) -> Option<IpAddr>) -> Result<Self> {
+    ///
+    /// # Errors
+    /// The API server refuses it.
+    pub async fn open(api: Api<K>, address_of: fn(&K) -> Option<IpAddr>) -> Result<Self> {
         let events = watcher::watcher(api, watcher::Config::default()).boxed();
         let mut watcher = Self { events, address_of, seen: BTreeMap::new() };
         while !watcher.step().await? {}
@@ -45,11 +50,7 @@ where
     ///
     /// # Errors
     /// One is not seen within `limit`, or the watch ends.
-    pub(crate) async fn follow(
-        mut self,
-        names: Vec<String>,
-        limit: Duration,
-    ) -> Result<BTreeMap<String, Assigned>> {
+    pub async fn follow(mut self, names: Vec<String>, limit: Duration) -> Result<BTreeMap<String, Assigned>> {
         let follow = async {
             while names.iter().any(|name| !self.seen.contains_key(name)) {
                 self.step().await?;
