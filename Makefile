@@ -58,6 +58,12 @@ test: host-tools ## Everything once: check, then the lab tests on a real cluster
 	$(checks)
 	$(as_root) cargo test --workspace --test wire --test interop --test api --test cluster
 
+.PHONY: fuzz
+fuzz: ## Fuzz all that reads octets from the network, FUZZ_SECS each (60); needs a nightly compiler and cargo-fuzz
+	@for target in $$(cargo +nightly fuzz list); do
+	  cargo +nightly fuzz run -s none "$$target" -- -max_total_time=$${FUZZ_SECS:-60} -max_len=8192
+	done
+
 .PHONY: image
 image: ## Build static release programs and pack them as OCI archives: target/keryx-image.tar, echo-image.tar
 	@$(build_images)

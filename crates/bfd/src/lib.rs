@@ -76,6 +76,8 @@
 mod config;
 mod discard;
 mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod packet;
 mod peer;
 mod random;

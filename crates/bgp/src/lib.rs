@@ -57,6 +57,8 @@
 //! ```
 
 mod attributes;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod peer;
 mod random;
 mod rib;

@@ -2,7 +2,7 @@
 
 mod errors;
 mod hostile;
-mod peers;
+pub(crate) mod peers;
 mod receiver;
 mod routes;
 mod sim;

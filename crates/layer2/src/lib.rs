@@ -52,6 +52,8 @@ mod announcer;
 mod conflict;
 mod event;
 mod frames;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod heard;
 pub mod interface;
 mod probe;

@@ -42,6 +42,8 @@
 //! ```
 
 mod facts;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod holds;
 mod identity;
 pub mod members;
