@@ -78,6 +78,8 @@ impl Bench {
             1 => {
                 if let Some(session) = self.asked.remove(&peer) {
                     self.sessions.release(session, ClientId(1), self.now);
+                    // Nobody is left who was told anything.
+                    self.up.remove(&session);
                 }
             }
             2 => {

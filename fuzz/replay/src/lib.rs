@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Places of an input that are tried, spread over all of it.
-const PLACES_MAX: usize = 64;
+const PLACES_MAX: usize = 32;
 
-/// Hands each file of `fuzz/corpus/<target>` to `check`: as it is, cut off at up to 64 places, and with an octet changed at as many. What
+/// Hands each file of `fuzz/corpus/<target>` to `check`: as it is, cut off at up to 32 places, and with an octet changed at as many. What
 /// makes `check` panic is printed.
 ///
 /// # Panics
