@@ -92,7 +92,7 @@ impl Builder {
         Builder { gateway_api, ..self }
     }
 
-    /// Whether clients can be routers: see [`Host::bird`] and [`Host::frr`].
+    /// Whether clients can be routers: see [`Host::bird`], [`Host::frr`] and [`Host::gobgp`].
     pub fn routers(self, routers: bool) -> Builder {
         Builder { routers, ..self }
     }
@@ -164,7 +164,7 @@ impl Builder {
             parts.push(Part::Kwok);
         }
         if self.routers {
-            parts.push(Part::Routers);
+            parts.extend([Part::Routers, Part::GoBgp]);
         }
         parts
     }

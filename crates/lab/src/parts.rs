@@ -22,6 +22,7 @@ pub(crate) enum Part {
     Etcd,
     CoreDns,
     Kwok,
+    GoBgp,
     /// Unpacked packages: containerd, runc, CNI plugins, nft, iptables.
     Debian,
     /// Unpacked packages: BIRD and FRR.
@@ -39,6 +40,7 @@ impl Part {
             Part::Etcd => "etcd",
             Part::CoreDns => "coredns",
             Part::Kwok => "kwok",
+            Part::GoBgp => "gobgp",
             Part::Debian => "debian",
             Part::Routers => "routers",
             Part::Pause => "pause",

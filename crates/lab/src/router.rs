@@ -1,13 +1,15 @@
-//! Routers for tests of BGP and BFD: BIRD and FRR, each on a client of the lab that was built with
+//! Routers for tests of BGP and BFD: BIRD, FRR and GoBGP, each on a client of the lab that was built with
 //! [`Builder::routers`](crate::Builder::routers).
 //!
-//! They are asked by their control sockets, as their own command-line programs do.
+//! BIRD and FRR are asked by their control sockets, as their own command-line programs do; GoBGP by its program.
 
 mod bird;
 mod frr;
+mod gobgp;
 
 pub use bird::{Bird, BirdPath, BirdRoute};
 pub use frr::Frr;
+pub use gobgp::GoBgp;
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -41,6 +43,14 @@ impl Host {
     /// One of them does not start; the lab was built without routers.
     pub fn frr(&self, bgpd: &str, bfdd: &str) -> Result<Frr> {
         Frr::start(self, bgpd, bfdd)
+    }
+
+    /// Starts GoBGP with this configuration, in TOML, and waits until it answers. It installs no routes in the kernel.
+    ///
+    /// # Errors
+    /// It does not start; the lab was built without routers.
+    pub fn gobgp(&self, config: &str) -> Result<GoBgp> {
+        GoBgp::start(self, config)
     }
 
     /// A folder of a router on this host.

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds what the lab runs (Kubernetes, etcd, CoreDNS, kwok, container runtime, Gateway API CRDs) into a cache that is
+# Builds what the lab runs (Kubernetes, etcd, CoreDNS, kwok, container runtime, routers, Gateway API CRDs) into a cache that is
 # keyed by content, so a second call finds everything and ends in well under a second.
 #
-#   build.sh [PART ...]      parts: kubernetes etcd coredns kwok debian routers pause crds   (default: all)
+#   build.sh [PART ...]      parts: kubernetes etcd coredns kwok gobgp debian routers pause crds   (default: all)
 #   build.sh --print         one line PART=FOLDER for each part, nothing is built
 #
 # KERYX_LAB_CACHE   cache folder (default: $XDG_CACHE_HOME/keryx-lab or ~/.cache/keryx-lab)
@@ -39,12 +39,12 @@ packages_folder() { # PART PACKAGES
 folder() {
   case $1 in
     kubernetes) [ -n "${KERYX_LAB_KUBE:-}" ] && echo "$KERYX_LAB_KUBE" || echo "$cache/kubernetes-$(key "$here"/kubernetes/go.{mod,sum})" ;;
-    etcd | coredns | kwok) echo "$cache/$1-$(key "$here/$1"/go.{mod,sum})" ;;
+    etcd | coredns | kwok | gobgp) echo "$cache/$1-$(key "$here/$1"/go.{mod,sum})" ;;
     debian) packages_folder debian "$debian_packages" ;;
     routers) packages_folder routers "$router_packages" ;;
     pause) echo "$cache/pause-$(key "$here/pause.c")" ;;
     crds) echo "$cache/gateway-api-$gateway_api_version-$gateway_api_channel" ;;
-    *) fail "unknown part '$1'" "one of: kubernetes etcd coredns kwok debian routers pause crds" ;;
+    *) fail "unknown part '$1'" "one of: kubernetes etcd coredns kwok gobgp debian routers pause crds" ;;
   esac
 }
 
@@ -64,6 +64,7 @@ make_kubernetes() {
 make_etcd() { go_build etcd "$1" ""; mv "$1/v3" "$1/etcd" 2>/dev/null || mv "$1/server" "$1/etcd"; }
 make_coredns() { go_build coredns "$1" ""; }
 make_kwok() { go_build kwok "$1" ""; }
+make_gobgp() { go_build gobgp "$1" ""; }
 
 unpack() { # FOLDER PACKAGES
   need apt-get "the lab takes its container runtime and routers from Debian or Ubuntu packages"
@@ -105,10 +106,10 @@ make_crds() {
 }
 
 if [ "${1:-}" = --print ]; then
-  for part in kubernetes etcd coredns kwok debian routers pause crds; do echo "$part=$(folder $part)"; done
+  for part in kubernetes etcd coredns kwok gobgp debian routers pause crds; do echo "$part=$(folder $part)"; done
   exit
 fi
-[ $# -gt 0 ] || set -- kubernetes etcd coredns kwok debian routers pause crds
+[ $# -gt 0 ] || set -- kubernetes etcd coredns kwok gobgp debian routers pause crds
 for part in "$@"; do
   target=$(folder "$part")
   [ ! -d "$target" ] || continue
