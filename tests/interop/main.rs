@@ -1,21 +1,27 @@
-//! BGP and BFD against real routers: Keryx' own drivers in a node's network, BIRD or FRR in that of a client on the same segment. No
+//! BGP and BFD against real routers: Keryx' own drivers in a node's network, BIRD, FRR or GoBGP in that of a client on the same segment. No
 //! cluster; a test stands in place of the plan.
 //!
 //! One folder for each scenario: its README.md has a drawing and the numbered claims, beside it lie the routers' configurations, and
 //! `mod.rs` is the test. Needs root and the lab's unpacked routers; either missing is a failure that says so.
 
 mod bfd;
+mod communities;
 mod drain;
 mod ebgp;
+mod ecmp;
 mod flood;
+mod gobgp;
 mod graceful_restart;
 mod gtsm;
 mod ibgp;
 mod md5;
+mod multihop;
 mod passive;
+mod refresh;
 mod refusals;
 mod scene;
 mod speaker;
+mod v4_over_v6;
 #[path = "../wire/worker.rs"]
 mod worker;
 
@@ -40,6 +46,12 @@ fn main() -> ExitCode {
         bfd::TESTS,
         refusals::TESTS,
         flood::TESTS,
+        v4_over_v6::TESTS,
+        multihop::TESTS,
+        ecmp::TESTS,
+        refresh::TESTS,
+        communities::TESTS,
+        gobgp::TESTS,
     ];
     let trials = groups.into_iter().flatten().map(|test| trial(*test)).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

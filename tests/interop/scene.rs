@@ -1,11 +1,11 @@
-//! A node with Keryx' drivers, and a router on its segment.
+//! Nodes with Keryx' drivers, and a router on their segment.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use keryx_lab::router::{Bird, BirdPath, Frr};
+use keryx_lab::router::{Bird, BirdPath, Frr, GoBgp};
 use keryx_lab::{Host, Lab, Tier};
 use keryx_tests::wait;
 use serde_json::Value;
@@ -13,20 +13,41 @@ use serde_json::Value;
 /// Longest wait for anything.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
-/// One node and one router.
+/// One node and one router, or more.
 pub(crate) struct Scene {
     lab: Lab,
 }
 
 impl Scene {
+    /// One node and one router.
+    ///
     /// # Errors
     /// The lab cannot be started.
     pub(crate) fn start() -> Result<Self> {
-        Ok(Self { lab: Lab::builder().tier(Tier::Wire).nodes(1).clients(1).routers(true).start()? })
+        Self::of(1, 1)
     }
 
+    /// Nodes, and clients of which the first is the router.
+    ///
+    /// # Errors
+    /// The lab cannot be started.
+    pub(crate) fn of(nodes: u8, clients: u8) -> Result<Self> {
+        let wire = Lab::builder().tier(Tier::Wire).nodes(nodes).clients(clients);
+        Ok(Self { lab: wire.routers(true).start()? })
+    }
+
+    /// The first node.
     pub(crate) fn node(&self) -> Host {
         self.lab.node(1)
+    }
+
+    pub(crate) fn nodes(&self) -> Vec<Host> {
+        self.lab.nodes()
+    }
+
+    /// A client that is no speaker of BGP.
+    pub(crate) fn second_client(&self) -> Host {
+        self.lab.client_host(2)
     }
 
     pub(crate) fn router(&self) -> Host {
@@ -51,6 +72,11 @@ impl Scene {
     /// Starts FRR in the same way, bgpd and bfdd with a configuration each.
     pub(crate) fn frr(&self, bgpd: &str, bfdd: &str) -> Result<Frr> {
         self.router().frr(&self.filled(bgpd), bfdd)
+    }
+
+    /// Starts GoBGP in the same way.
+    pub(crate) fn gobgp(&self, config: &str) -> Result<GoBgp> {
+        self.router().gobgp(&self.filled(config))
     }
 
     pub(crate) fn filled(&self, config: &str) -> String {

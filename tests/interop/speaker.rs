@@ -27,6 +27,7 @@ pub(crate) const PEER: &str = "router";
 
 /// Running drivers. Dropping them is a regular stop: of BGP first.
 pub(crate) struct Speaker {
+    internal_ips: Vec<IpAddr>,
     orders: watch::Sender<Orders>,
     passwords: watch::Sender<Passwords>,
     standings: watch::Receiver<Standings>,
@@ -40,6 +41,14 @@ impl Speaker {
     /// # Errors
     /// A thread cannot be started.
     pub(crate) fn start(node: &Host, plan: BgpPlan) -> Result<Self> {
+        Self::start_with(node, vec![node.address_v4().into(), node.address_v6().into()], plan)
+    }
+
+    /// The same on a Node that has these InternalIPs.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub(crate) fn start_with(node: &Host, internal_ips: Vec<IpAddr>, plan: BgpPlan) -> Result<Self> {
         // The driver waits for the first orders that come after its start.
         let (orders, orders_seen) = watch::channel(Orders::default());
         let (passwords, passwords_seen) = watch::channel(None);
@@ -54,19 +63,20 @@ impl Speaker {
             Ok((bfd_thread, bgp_thread))
         })?;
         let speaker = Self {
+            internal_ips,
             orders,
             passwords,
             standings: standings_seen,
             _bgp: Worker::new(bgp_stop, bgp_thread),
             _bfd: Worker::new(bfd_stop, bfd_thread),
         };
-        speaker.order(node, plan);
+        speaker.order(plan);
         Ok(speaker)
     }
 
     /// Gives it a new plan instead of the earlier one.
-    pub(crate) fn order(&self, node: &Host, bgp: BgpPlan) {
-        let internal_ips = vec![node.address_v4().into(), node.address_v6().into()];
+    pub(crate) fn order(&self, bgp: BgpPlan) {
+        let internal_ips = self.internal_ips.clone();
         let plan = Arc::new(Plan { bgp, ..Plan::default() });
         self.orders.send_replace(Orders { plan, internal_ips, ..Orders::default() });
     }

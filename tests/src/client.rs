@@ -1,6 +1,7 @@
 //! What a client on the nodes' segment sees of a VIP.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -131,11 +132,11 @@ impl Keryx {
     }
 }
 
-/// The route of a host to an address, as its kernel shows it.
+/// The routes of a host to exactly this address or prefix, as its kernel shows them.
 ///
 /// # Errors
 /// `ip` fails.
-pub fn ip_route(host: &Host, address: IpAddr) -> Result<String> {
-    let output = host.command("ip").args(["route", "show", &address.to_string()]).output()?;
+pub fn ip_route(host: &Host, destination: impl Display) -> Result<String> {
+    let output = host.command("ip").args(["route", "show", &destination.to_string()]).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

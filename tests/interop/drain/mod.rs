@@ -36,11 +36,11 @@ fn drained() -> Result<()> {
         })
     };
     wait_marked(false)?;
-    speaker.order(&scene.node(), leaving(&plan));
+    speaker.order(leaving(&plan));
     wait_marked(true)?;
-    speaker.order(&scene.node(), plan.clone());
+    speaker.order(plan.clone());
     wait_marked(false)?;
-    speaker.order(&scene.node(), leaving(&plan));
+    speaker.order(leaving(&plan));
     wait_marked(true)?;
     let marked = wait::now();
     wait_bird_routes(&bird, &[])?;

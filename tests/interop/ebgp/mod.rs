@@ -48,7 +48,7 @@ fn bird() -> Result<()> {
     let updates = received_updates(&bird)?;
     let changed = RouteAttributes { med: Some(8), ..RouteAttributes::default() };
     let routes = [(V4, changed), (V6, RouteAttributes::default())];
-    speaker.order(&scene.node(), telling_with(peer(scene.remote()), &routes));
+    speaker.order(telling_with(peer(scene.remote()), &routes));
     let known = wait_bird_routes(&bird, &[V4, V6])?;
     wait::until_within(LIMIT, "the new MED", || {
         Ok((attribute(&wait_bird_routes(&bird, &[V4, V6])?[V4], "BGP.med")? == "8").then_some(()))
@@ -102,7 +102,7 @@ fn frr() -> Result<()> {
     frr.ask("bgpd", &format!("clear bgp ipv4 unicast {node} in"))?;
     wait::until_within(LIMIT, "all routes again", || Ok((updates()? > before).then_some(())))?;
 
-    speaker.order(&scene.node(), BgpPlan::default());
+    speaker.order(BgpPlan::default());
     wait_frr_routes(&frr, "ipv4", &[])?;
     let neighbour = frr_neighbour(&frr, node.into())?;
     let why = neighbour["lastNotificationReason"].as_str().unwrap_or_default().to_owned();

@@ -34,7 +34,7 @@ fn flooded() -> Result<()> {
             .any(|line| line.contains("Export updates:") && line.contains("100000"))
             .then_some(()))
     })?;
-    speaker.order(&scene.node(), telling(peer(scene.remote()), &[PREFIX, "198.51.100.2/32"]));
+    speaker.order(telling(peer(scene.remote()), &[PREFIX, "198.51.100.2/32"]));
     wait_bird_routes(&bird, &[PREFIX, "198.51.100.2/32"])?;
     let after = speaker.standing()?;
     ensure!(after.agreed().is_some() && after.since == before.since, "{after:?}");

@@ -51,7 +51,7 @@ fn rotated() -> Result<()> {
     wait_frr_routes(&frr, "ipv4", &[PREFIX])?;
     speaker.set_passwords(&[("tor", "second")]);
     std::thread::sleep(Duration::from_millis(200));
-    speaker.order(&scene.node(), telling(signed, &[PREFIX, "198.51.100.2/32"]));
+    speaker.order(telling(signed, &[PREFIX, "198.51.100.2/32"]));
     std::thread::sleep(Duration::from_secs(2));
     let known = frr_routes(&frr, "ipv4")?;
     ensure!(known.len() == 1, "what is signed with another password came through: {known:?}");
@@ -71,10 +71,10 @@ fn come_and_gone() -> Result<()> {
     let speaker = Speaker::start(&scene.node(), telling(open.clone(), &[PREFIX]))?;
     speaker.wait_established()?;
     // Long before the hold time of 90 s.
-    speaker.order(&scene.node(), telling(signed, &[PREFIX]));
+    speaker.order(telling(signed, &[PREFIX]));
     speaker.wait("no session", |standing| standing.agreed().is_none())?;
     wait_bird_routes(&bird, &[])?;
-    speaker.order(&scene.node(), telling(open, &[PREFIX]));
+    speaker.order(telling(open, &[PREFIX]));
     speaker.wait_established()?;
     wait_bird_routes(&bird, &[PREFIX]).map(drop)
 }

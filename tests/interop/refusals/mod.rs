@@ -55,7 +55,7 @@ fn shutdown() -> Result<()> {
     let speaker = Speaker::start(&scene.node(), telling(peer(scene.remote()), &[PREFIX]))?;
     speaker.wait_established()?;
     let down = PeerPlan { admin_down: Some("new cables".into()), ..peer(scene.remote()) };
-    speaker.order(&scene.node(), telling(down, &[PREFIX]));
+    speaker.order(telling(down, &[PREFIX]));
     let standing = speaker.wait_error("administratively down")?;
     ensure!(standing.state == State::Idle, "{standing:?}");
     let node = scene.node().address_v4();
@@ -63,7 +63,7 @@ fn shutdown() -> Result<()> {
         let neighbour = frr_neighbour(&frr, node.into())?.to_string();
         Ok((neighbour.contains("Administrative Shutdown") && neighbour.contains("new cables")).then_some(()))
     })?;
-    speaker.order(&scene.node(), telling(peer(scene.remote()), &[PREFIX]));
+    speaker.order(telling(peer(scene.remote()), &[PREFIX]));
     speaker.wait_established().map(drop)
 }
 
