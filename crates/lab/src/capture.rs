@@ -165,7 +165,8 @@ impl Capture {
     }
 
     /// How much [`Capture::events`] and [`Capture::bgp_messages`] lack: frames that the kernel dropped, events and
-    /// messages that made room for newer ones, and directions of BGP connections that could not be read on. A test that something did *not* happen is worth something only while this is 0.
+    /// messages that made room for newer ones, and directions of BGP connections that could not be read on. A test that
+    /// something did *not* happen is worth something only while this is 0.
     pub fn missed(&self) -> u64 {
         self.shared.lock().missed()
     }
