@@ -20,16 +20,11 @@ impl Announcer {
                 return Some(question);
             }
         }
-        if let Some((index, vip)) = self.second.take()
-            && let Some(second) = self.announcement(index, vip.into(), Form::Reply)
-        {
-            return Some(second);
-        }
         while self.pace.permits()
             && let Some(ask) = self.prober.next_segment_ask(now)
         {
             if let Some(question) = self.ask(&ask) {
-                self.pace.take(1);
+                self.pace.take();
                 return Some(question);
             }
         }
@@ -41,20 +36,10 @@ impl Announcer {
         if due > now {
             return None;
         }
-        let timing = self.interfaces.get_mut(&index)?.vips.get_mut(&vip)?;
-        self.schedule.announced(timing, (index, vip), now);
-        if let IpAddr::V4(vip) = vip {
-            self.second = Some((index, vip));
-        }
-        self.pace.take(if vip.is_ipv4() { 2 } else { 1 });
-        self.announcement(index, vip, Form::Request)
-    }
-
-    fn announcement(&mut self, index: IfIndex, vip: IpAddr, form: Form) -> Option<Transmit> {
-        let interface = self.interfaces.get(&index)?;
-        if !interface.vips.contains_key(&vip) {
-            return None;
-        }
+        let interface = self.interfaces.get_mut(&index)?;
+        let timing = interface.vips.get_mut(&vip)?;
+        let form = self.schedule.announced(timing, (index, vip), now);
+        self.pace.take();
         self.counters.of(vip).gratuitous += 1;
         Some(transmit(index, vip, frames::gratuitous(interface.mac, vip, form)))
     }

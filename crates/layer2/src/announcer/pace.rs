@@ -38,9 +38,9 @@ impl Pace {
         self.frames > 0
     }
 
-    /// Takes so many frames out, or all there are: a pair is not parted.
-    pub(super) fn take(&mut self, frames: u32) {
-        self.frames = self.frames.saturating_sub(frames);
+    /// Takes one frame out.
+    pub(super) fn take(&mut self) {
+        self.frames = self.frames.saturating_sub(1);
     }
 
     /// When something that is due at `due` may leave.
@@ -58,7 +58,7 @@ mod tests {
 
     fn taken_at(pace: &mut Pace, now: Instant) -> usize {
         pace.fill(now);
-        std::iter::from_fn(|| pace.permits().then(|| pace.take(1))).count()
+        std::iter::from_fn(|| pace.permits().then(|| pace.take())).count()
     }
 
     #[test]

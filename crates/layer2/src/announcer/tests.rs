@@ -1,4 +1,7 @@
+use std::net::Ipv4Addr;
+
 use super::*;
+use crate::frames::Form;
 use crate::wire::arp::{ArpPacket, Operation};
 
 mod conflicts;

@@ -56,6 +56,25 @@ fn ten_thousand_vips_of_each_family_are_announced_within_two_seconds() {
 }
 
 #[test]
+fn ten_thousand_vips_are_all_told_of_once_within_half_a_second_before_any_is_told_of_twice() {
+    let vips: BTreeSet<IpAddr> = (0..10_000u32).map(|n| Ipv4Addr::from(0x0a00_0000 + n).into()).collect();
+    let now = start();
+    let mut announcer = Announcer::new(Config::default());
+    announcer.set_interface(ETH0, NODE, now);
+    announcer.set_vips(ETH0, vips.clone(), now).unwrap();
+    let (mut told, mut at) = (BTreeSet::new(), now);
+    while told.len() < vips.len() {
+        for (_, packet) in drain(&mut announcer) {
+            assert_eq!(packet.operation, Operation::Request, "{} of 10,000 were told of", told.len());
+            assert!(told.insert(packet.sender_ip));
+        }
+        assert!(at - now <= Duration::from_millis(500), "{:?}", at - now);
+        at = announcer.poll_timeout().unwrap();
+        announcer.handle_timeout(at);
+    }
+}
+
+#[test]
 fn more_vips_than_the_pace_allows_are_all_announced_equally_often() {
     let now = start();
     let mut announcer = Announcer::new(Config { refresh_interval_secs: 1, ..Config::default() });
