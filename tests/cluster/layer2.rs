@@ -218,7 +218,7 @@ impl<'a> Blocked<'a> {
     fn everywhere(keryx: &'a Keryx) -> Result<Self> {
         let blocked = Self(keryx);
         for node in keryx.lab.nodes() {
-            node.set_udp_block(7947, true)?;
+            node.set_udp_loss(7947, 100)?;
         }
         Ok(blocked)
     }
@@ -228,7 +228,7 @@ impl Drop for Blocked<'_> {
     fn drop(&mut self) {
         for node in self.0.lab.nodes() {
             // A failure shows in the next test; here it would hide this one's.
-            let _ignored = node.set_udp_block(7947, false);
+            let _ignored = node.set_udp_loss(7947, 0);
         }
     }
 }

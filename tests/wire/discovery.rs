@@ -25,7 +25,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// Makes the client's kernel want to know where an address is.
-fn want(client: &Host, vip: IpAddr) -> Result<()> {
+pub(crate) fn want(client: &Host, vip: IpAddr) -> Result<()> {
     client.namespace().run(|| -> Result<()> {
         let any = if vip.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
         UdpSocket::bind(any)?.send_to(b"?", SocketAddr::new(vip, 53))?;
@@ -34,7 +34,7 @@ fn want(client: &Host, vip: IpAddr) -> Result<()> {
 }
 
 /// Waits until the client's neighbour entry for an address is at `mac`, in a certain state if one is given.
-fn wait_neighbour(client: &Host, vip: IpAddr, mac: Mac, state: Option<&str>) -> Result<()> {
+pub(crate) fn wait_neighbour(client: &Host, vip: IpAddr, mac: Mac, state: Option<&str>) -> Result<()> {
     wait::until_within(LIMIT, &format!("{vip} at {mac} ({state:?})"), || {
         let entries = probe::neighbours(&client.namespace(), "eth0")?;
         let is_it = entries.iter().any(|entry| {

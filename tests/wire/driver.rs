@@ -1,7 +1,8 @@
 //! The speaker's drivers, each on a thread inside a host's network, with a test in place of the plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -52,23 +53,19 @@ impl Driver {
     /// Its thread cannot be started.
     pub(crate) fn layer2(node: &Host, orders: Orders) -> Result<Self> {
         let files = tempfile::tempdir()?;
-        std::fs::write(files.path().join("key"), [7; 32])?;
-        let settings = Settings {
-            node: NodeName::from(node.name()),
-            interfaces: BTreeSet::new(),
-            keys: KeySource(files.path().to_owned()),
-            cluster: "wire".to_owned(),
-            holds_file: files.path().join("holds"),
-        };
-        let mut driver = Self::start(node, orders, |orders, metrics, stop| {
-            // Nobody asks and nobody listens.
-            let ((_, requests), (reports, _)) = (mpsc::channel(1), mpsc::channel(1));
-            let (summary, _) = watch::channel(Summary::default());
-            let channels = Channels { orders, requests, reports, summary };
-            drivers::layer2::start(channels, settings, metrics, stop)
-        })?;
+        write_key(files.path(), KEY)?;
+        let mut driver = Self::layer2_with(node, orders, files.path())?;
         driver.files = Some(files);
         Ok(driver)
+    }
+
+    /// The same, with the files in a folder that stays: see [`settings`].
+    ///
+    /// # Errors
+    /// Its thread cannot be started.
+    pub(crate) fn layer2_with(node: &Host, orders: Orders, folder: &Path) -> Result<Self> {
+        let settings = settings(node.name(), folder.to_owned());
+        Self::start(node, orders, |orders, metrics, stop| start_layer2(orders, settings, metrics, stop))
     }
 
     fn start(
@@ -87,6 +84,43 @@ impl Driver {
     pub(crate) fn order(&self, orders: Orders) {
         self.orders.send_replace(orders);
     }
+}
+
+/// The key of tests in which all speakers have the same.
+pub(crate) const KEY: [u8; 32] = [7; 32];
+
+/// Writes the key of the gossip where a driver with this folder reads it.
+///
+/// # Errors
+/// The folder cannot be written.
+pub(crate) fn write_key(folder: &Path, key: [u8; 32]) -> Result<()> {
+    Ok(std::fs::write(folder.join("key"), key)?)
+}
+
+/// The settings of a layer 2 driver whose folder has the file `key`, and gets the file `holds`.
+pub(crate) fn settings(node: &str, folder: PathBuf) -> Settings {
+    Settings {
+        node: NodeName::from(node),
+        interfaces: BTreeSet::new(),
+        holds_file: folder.join("holds"),
+        keys: KeySource(folder),
+        cluster: "wire".to_owned(),
+    }
+}
+
+/// Starts a layer 2 driver that nobody asks and nobody listens to.
+///
+/// # Errors
+/// Its thread cannot be started.
+pub(crate) fn start_layer2(
+    orders: watch::Receiver<Orders>,
+    settings: Settings,
+    metrics: Metrics,
+    stop: CancellationToken,
+) -> Result<JoinHandle<()>> {
+    let ((_, requests), (reports, _)) = (mpsc::channel(1), mpsc::channel(1));
+    let (summary, _) = watch::channel(Summary::default());
+    drivers::layer2::start(Channels { orders, requests, reports, summary }, settings, metrics, stop)
 }
 
 /// Orders to guard `vips`, on each of which `claimed` ports are claimed.
@@ -125,4 +159,11 @@ pub(crate) fn announcing(vips: &[IpAddr]) -> Orders {
         plan.groups.insert(group, Arc::new(group_plan));
     }
     Orders { plan: Arc::new(plan), ..Orders::default() }
+}
+
+/// The same in a cluster of these nodes, whose speakers look for each other on the first segment.
+pub(crate) fn announcing_among(nodes: &[Host], vips: &[IpAddr]) -> Orders {
+    let internal_ips = |node: &Host| (NodeName::from(node.name()), vec![node.address_v4().into()]);
+    let nodes: BTreeMap<_, _> = nodes.iter().map(internal_ips).collect();
+    Orders { nodes: Arc::new(nodes), ..announcing(vips) }
 }

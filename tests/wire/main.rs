@@ -4,24 +4,32 @@
 //! Needs root and the lab's unpacked packages; either missing is a failure that says so.
 
 mod announcement;
+mod asker;
 mod bfd;
 mod bfd_sockets;
 mod capture;
 mod discovery;
+mod dissector;
 mod driver;
+mod flapping;
+mod frozen;
 mod guard;
 mod interfaces;
 mod kube_proxy;
 mod lab;
 mod neighbours;
+mod partitions;
 mod pod;
+mod process;
 mod questions;
 mod refusal;
 mod run;
 mod scene;
 mod segment;
 mod sockets;
+mod speakers;
 mod station;
+mod storm;
 mod strangers;
 mod worker;
 
@@ -35,6 +43,10 @@ type Test = (&'static str, fn() -> Result<()>);
 
 fn main() -> ExitCode {
     keryx_lab::init();
+    if let Err(error) = process::run_if_meant() {
+        eprintln!("{error:#}");
+        return ExitCode::FAILURE;
+    }
     let groups = [
         guard::TESTS,
         refusal::TESTS,
@@ -44,6 +56,11 @@ fn main() -> ExitCode {
         discovery::TESTS,
         questions::TESTS,
         strangers::TESTS,
+        storm::TESTS,
+        flapping::TESTS,
+        partitions::TESTS,
+        frozen::TESTS,
+        dissector::TESTS,
         sockets::TESTS,
         bfd_sockets::TESTS,
         bfd::TESTS,

@@ -11,11 +11,13 @@ use keryx_tests::wait;
 use crate::Test;
 use crate::driver::{Driver, announcing};
 use crate::lab::lab;
+use crate::run::{nft, run};
 use crate::segment::{LIMIT, VIP, announcements, ask, wait_announced};
 
 pub(crate) const TESTS: &[Test] = &[
     ("layer2::a_neighbours_kernel_finds_the_vip_at_the_announcing_node", resolved),
     ("layer2::one_announcement_by_another_node_moves_a_fresh_neighbour_entry", moved),
+    ("layer2::a_neighbour_that_ignores_announcements_for_a_while_learns_of_a_move_by_the_repeats", locked),
     ("layer2::a_request_for_an_address_that_is_no_vip_is_not_answered", foreign_request),
     ("layer2::a_request_for_a_withdrawn_vip_is_not_answered", withdrawn_request),
 ];
@@ -80,6 +82,41 @@ fn moved() -> Result<()> {
             "a neighbour in its lock time ignores a reply whose target hardware address is not the sender's: {arp:?}"
         );
     }
+    Ok(())
+}
+
+/// Linux takes announcements at once. So that the client does not, it sees no gratuitous request, and gratuitous replies as
+/// other systems send them; then its kernel takes no change of an entry within the lock time after the last one.
+fn ignore_within(client: &Host, lock_time_hundredths: u32) -> Result<()> {
+    run(client, &format!("sysctl -qw net.ipv4.neigh.eth0.locktime={lock_time_hundredths}"))?;
+    let rules = "add table netdev deaf; \
+        add chain netdev deaf in { type filter hook ingress device eth0 priority 0; }; \
+        add rule netdev deaf in arp operation request arp saddr ip 10.98.0.200 drop; \
+        add rule netdev deaf in arp operation reply arp saddr ip 10.98.0.200 arp daddr ip 10.98.0.200 \
+            arp daddr ether set ff:ff:ff:ff:ff:ff";
+    nft(client, rules).map(drop)
+}
+
+fn locked() -> Result<()> {
+    let lab = lab(|wire| wire.nodes(2))?;
+    let (old, new) = (lab.node(1), lab.node(2));
+    let (client, mac) = (lab.client_host(1), MacAddr(new.mac()));
+    let capture = Capture::start(&client.namespace(), "eth0")?;
+    let old_driver = Driver::layer2(&old, announcing(&[VIP.into()]))?;
+    let new_driver = Driver::layer2(&new, announcing(&[]))?;
+    wait_announced(&capture, VIP, MacAddr(old.mac()), 1)?;
+    ignore_within(&client, 250)?;
+    wait_resolved(&client, &old)?;
+
+    drop(old_driver);
+    new_driver.order(announcing(&[VIP.into()]));
+    wait_announced(&capture, VIP, mac, 1)?;
+    let entries = probe::neighbours(&client.namespace(), "eth0")?;
+    let is_old = |entry: &Neighbour| entry.ip == VIP && entry.mac == Some(MacAddr(old.mac()));
+    ensure!(entries.iter().any(is_old), "the first announcement was heeded: {entries:?}");
+    wait_known_at(&client, &new, || Ok(()))?;
+    let sent = announcements(&capture, VIP).into_iter().filter(|(_, arp)| arp.sender_mac == mac).count();
+    ensure!((4..=12).contains(&sent), "learnt after {sent} frames of the burst");
     Ok(())
 }
 

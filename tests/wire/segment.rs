@@ -64,6 +64,16 @@ pub(crate) fn wait_announced_since(
     found.with_context(|| format!("{vip} was announced {seen} times from {mac}, not {count} times"))
 }
 
+/// Waits until a host at `mac` has said, by ARP or neighbor advertisement, that it has `vip`; what was said before `since_nanos`
+/// does not count.
+///
+/// # Errors
+/// It does not come.
+pub(crate) fn wait_claimed(capture: &Capture, vip: IpAddr, mac: MacAddr, since_nanos: u64) -> Result<Event> {
+    let is_it = |event: &Event| event.at_nanos >= since_nanos && event.packet.claimed_by(vip) == Some(mac);
+    capture.wait_for(is_it, LIMIT).with_context(|| format!("{vip} was not claimed from {mac}"))
+}
+
 /// Lets a client ask a segment for addresses, one after the other, and waits for the answer for the last one. What was
 /// asked before it has been answered by then, if at all: a speaker answers in order. Gives the answers for all of them,
 /// as `capture` sees them.

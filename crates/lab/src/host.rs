@@ -25,7 +25,7 @@ use crate::usage::Usage;
 pub struct Host {
     pub(crate) site: Arc<Site>,
     pub(crate) name: String,
-    number: u8,
+    pub(crate) number: u8,
 }
 
 impl Host {

@@ -52,6 +52,7 @@ pub struct Builder {
     proxy_mode: ProxyMode,
     gateway_api: bool,
     routers: bool,
+    dissector: bool,
 }
 
 impl Builder {
@@ -95,6 +96,11 @@ impl Builder {
     /// Whether clients can be routers: see [`Host::bird`], [`Host::frr`] and [`Host::gobgp`].
     pub fn routers(self, routers: bool) -> Builder {
         Builder { routers, ..self }
+    }
+
+    /// Whether captures can be looked at by tshark: see [`Lab::dissect`].
+    pub fn dissector(self, dissector: bool) -> Builder {
+        Builder { dissector, ..self }
     }
 
     /// Brings the lab up and waits until it is ready to be used. Needs root, and [`crate::init`] first in `main`. On
@@ -166,6 +172,9 @@ impl Builder {
         if self.routers {
             parts.extend([Part::Routers, Part::GoBgp]);
         }
+        if self.dissector {
+            parts.push(Part::Dissector);
+        }
         parts
     }
 }
@@ -173,7 +182,7 @@ impl Builder {
 /// A running lab. Dropping it tears everything down and waits for that; so does the end of the process, however it
 /// ends. It must be dropped outside of asynchronous code.
 pub struct Lab {
-    site: Arc<Site>,
+    pub(crate) site: Arc<Site>,
     size: Size,
     keeper: Keeper,
     /// There until the lab is dropped.
@@ -195,7 +204,7 @@ impl Lab {
     pub fn builder() -> Builder {
         let size = Size { nodes: 3, clients: 1, segments: 1 };
         let (tier, proxy_mode) = Default::default();
-        Builder { tier, size, fake_nodes: 0, proxy_mode, gateway_api: true, routers: false }
+        Builder { tier, size, fake_nodes: 0, proxy_mode, gateway_api: true, routers: false, dissector: false }
     }
 
     /// The prefix of the names of its namespaces and cgroups, such as `kx1`.

@@ -41,6 +41,7 @@ pub mod capture;
 mod cgroup;
 mod clock;
 mod control_plane;
+mod dissector;
 mod fake;
 mod fault;
 mod host;
@@ -71,7 +72,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Result, ensure};
 pub use nix::sys::signal::Signal;
 
-pub use crate::fault::Loss;
+pub use crate::dissector::Dissected;
+pub use crate::fault::{LateCopies, Loss};
 pub use crate::host::{Host, Process};
 pub use crate::lab::{Builder, Lab, Tier};
 pub use crate::node::ProxyMode;

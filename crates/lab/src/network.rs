@@ -38,6 +38,11 @@ pub(crate) fn segment_bridge(segment: u8) -> String {
 /// The bridge of the management network.
 pub(crate) const MANAGEMENT_BRIDGE: &str = "mg0";
 
+/// The bridge of the other half of a segment that is split; there only if it ever was.
+pub(crate) fn split_bridge(segment: u8) -> String {
+    format!("split{segment}")
+}
+
 struct Station {
     name: String,
     host: u8,
@@ -118,6 +123,20 @@ fn require_bridge_filter(namespace: &Namespace) -> Result<()> {
         bail!("the kernel does not show bridged frames to netfilter; remedy: modprobe br_netfilter");
     }
     Ok(())
+}
+
+/// Makes a host's interface on a segment, as it was at the start.
+pub(crate) fn make_segment_leg(
+    switch: &Namespace,
+    namespace: &Namespace,
+    (name, host): (&str, u8),
+    segment: u8,
+) -> Result<()> {
+    let (mut lines, mut ports) = (String::new(), String::new());
+    let station = Station { name: name.to_owned(), host, node: None };
+    segment_leg(&mut lines, &mut ports, switch, &station, segment);
+    ip(namespace, &lines)?;
+    ip(switch, &ports)
 }
 
 fn segment_leg(lines: &mut String, ports: &mut String, switch: &Namespace, station: &Station, segment: u8) {

@@ -27,6 +27,8 @@ pub(crate) enum Part {
     Debian,
     /// Unpacked packages: BIRD and FRR.
     Routers,
+    /// Unpacked packages: tshark.
+    Dissector,
     /// The program of the pods' sandbox containers.
     Pause,
     /// The Gateway API's CustomResourceDefinitions.
@@ -43,6 +45,7 @@ impl Part {
             Part::GoBgp => "gobgp",
             Part::Debian => "debian",
             Part::Routers => "routers",
+            Part::Dissector => "dissector",
             Part::Pause => "pause",
             Part::Crds => "crds",
         }
@@ -121,6 +124,16 @@ impl Parts {
         let folders = library_folders(&self.folder(Part::Routers).join("root"));
         let of_frr: Vec<_> = folders.iter().map(|folder| folder.join("frr")).collect();
         joined(folders.into_iter().chain(of_frr))
+    }
+
+    /// A file of the dissector's packages, by its absolute path there.
+    pub(crate) fn dissector(&self, path: &str) -> PathBuf {
+        self.folder(Part::Dissector).join("root").join(path.trim_start_matches('/'))
+    }
+
+    /// The dissector's shared libraries, as a value of `LD_LIBRARY_PATH`.
+    pub(crate) fn dissector_library_path(&self) -> String {
+        joined(library_folders(&self.folder(Part::Dissector).join("root")))
     }
 
     /// What a program needs in its environment to find the unpacked ones, and iptables its extensions.

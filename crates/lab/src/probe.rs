@@ -21,6 +21,7 @@ mod flow;
 mod gap;
 mod neighbour;
 mod pinger;
+mod storm;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use flow::UdpFlow;
 pub use gap::{Gap, Pace};
 pub use neighbour::{Neighbour, neighbours};
 pub use pinger::{PingReport, Pinger};
+pub use storm::storm;
 pub use stream::{Stream, StreamReport};
 
 /// Longest line that a probe reads.

@@ -2,7 +2,7 @@
 # Builds what the lab runs (Kubernetes, etcd, CoreDNS, kwok, container runtime, routers, Gateway API CRDs) into a cache that is
 # keyed by content, so a second call finds everything and ends in well under a second.
 #
-#   build.sh [PART ...]      parts: kubernetes etcd coredns kwok gobgp debian routers pause crds   (default: all)
+#   build.sh [PART ...]      parts: kubernetes etcd coredns kwok gobgp debian routers dissector pause crds   (default: all)
 #   build.sh --print         one line PART=FOLDER for each part, nothing is built
 #
 # KERYX_LAB_CACHE   cache folder (default: $XDG_CACHE_HOME/keryx-lab or ~/.cache/keryx-lab)
@@ -32,6 +32,12 @@ router_packages="bird2 frr libssh-gcrypt-4 libyang2 libjson-c5 libc-ares2 libpro
 libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1 libcap2 libreadline8 libtinfo6 libelf1 zlib1g
 libcrypt1 libpam0g libaudit1 libcap-ng0"
 
+# tshark, and the libraries that it cannot start without.
+dissector_packages="tshark libwireshark16 libwiretap13 libwsutil14 libbrotli1 libc-ares2 libcap2 libcom-err2 libdbus-1-3 libffi8
+libgcrypt20 libglib2.0-0 libgmp10 libgnutls30 libgpg-error0 libgssapi-krb5-2 libhogweed6 libicu72 libidn2-0 libk5crypto3
+libkeyutils1 libkrb5-3 libkrb5support0 liblua5.2-0 liblz4-1 liblzma5 libmaxminddb0 libnettle8 libnghttp2-14 libp11-kit0
+libpcap0.8 libpcre2-8-0 libsmi2ldbl libsnappy1v5 libspeexdsp1 libsystemd0 libtasn1-6 libunistring2 libxml2 libzstd1 zlib1g"
+
 packages_folder() { # PART PACKAGES
   echo "$cache/$1-$(. /etc/os-release && echo "$ID-$VERSION_ID-$2" | sha256sum | cut -c1-12)"
 }
@@ -42,9 +48,10 @@ folder() {
     etcd | coredns | kwok | gobgp) echo "$cache/$1-$(key "$here/$1"/go.{mod,sum})" ;;
     debian) packages_folder debian "$debian_packages" ;;
     routers) packages_folder routers "$router_packages" ;;
+    dissector) packages_folder dissector "$dissector_packages" ;;
     pause) echo "$cache/pause-$(key "$here/pause.c")" ;;
     crds) echo "$cache/gateway-api-$gateway_api_version-$gateway_api_channel" ;;
-    *) fail "unknown part '$1'" "one of: kubernetes etcd coredns kwok gobgp debian routers pause crds" ;;
+    *) fail "unknown part '$1'" "one of: kubernetes etcd coredns kwok gobgp debian routers dissector pause crds" ;;
   esac
 }
 
@@ -79,6 +86,7 @@ unpack() { # FOLDER PACKAGES
 }
 
 make_routers() { unpack "$1" "$router_packages"; }
+make_dissector() { unpack "$1" "$dissector_packages"; }
 
 make_debian() {
   unpack "$1" "$debian_packages"
@@ -106,10 +114,10 @@ make_crds() {
 }
 
 if [ "${1:-}" = --print ]; then
-  for part in kubernetes etcd coredns kwok gobgp debian routers pause crds; do echo "$part=$(folder $part)"; done
+  for part in kubernetes etcd coredns kwok gobgp debian routers dissector pause crds; do echo "$part=$(folder $part)"; done
   exit
 fi
-[ $# -gt 0 ] || set -- kubernetes etcd coredns kwok gobgp debian routers pause crds
+[ $# -gt 0 ] || set -- kubernetes etcd coredns kwok gobgp debian routers dissector pause crds
 for part in "$@"; do
   target=$(folder "$part")
   [ ! -d "$target" ] || continue

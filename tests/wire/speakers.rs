@@ -1,0 +1,164 @@
+//! Speakers that know each other: the layer 2 drivers of all nodes of a lab, with one VIP among them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use keryx_lab::capture::MacAddr;
+use keryx_lab::probe;
+use keryx_lab::{Host, Lab};
+use keryx_tests::wait;
+use tempfile::TempDir;
+
+use crate::asker::{Asker, Story};
+use crate::driver::{Driver, KEY, announcing_among, write_key};
+use crate::lab::lab;
+use crate::run::run;
+use crate::segment::{LIMIT, VIP};
+
+/// A VIP that a node could announce is without an answer no longer than this.
+const SILENCE_MAX: Duration = Duration::from_millis(500);
+/// No two nodes answer for a VIP longer than this.
+const OVERLAP_MAX: Duration = Duration::from_millis(200);
+/// A machine that keeps a client from asking for so long may have kept speakers from running too.
+const HICCUP_MAX: Duration = Duration::from_millis(100);
+/// A play that failed while the machine did not keep up is played again, so often in all.
+const PLAYS_MAX: usize = 3;
+
+/// A running cluster. Dropping it ends it.
+pub(crate) struct Speakers {
+    /// By number of the node, less one; `None` where the node's speaker does not run.
+    drivers: Vec<Option<Driver>>,
+    files: TempDir,
+    pub(crate) lab: Lab,
+}
+
+/// Plays a fault in a new cluster of three nodes, all of whose speakers hear each other. What `play` gives is what clients saw.
+///
+/// # Errors
+/// Nobody answered for too long, or two nodes did; what `play` says.
+pub(crate) fn play(clients: u8, play: impl Fn(&mut Speakers) -> Result<Vec<Story>>) -> Result<()> {
+    let mut plays = 0;
+    loop {
+        plays += 1;
+        let mut speakers = Speakers::start(clients)?;
+        let (outcome, hiccup) = match play(&mut speakers) {
+            Ok(stories) => {
+                let hiccup = stories.iter().map(Story::longest_hiccup).max().unwrap_or_default();
+                (stories.iter().try_for_each(check), hiccup)
+            }
+            Err(error) => (Err(error), Duration::ZERO),
+        };
+        let is_disturbed = speakers.stalls() > 0 || hiccup > HICCUP_MAX;
+        match outcome {
+            Err(error) if is_disturbed && plays < PLAYS_MAX => {
+                eprintln!("the machine did not keep up (a pause of {hiccup:?}), once more: {error:#}");
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// The limits that hold in every fault.
+fn check(story: &Story) -> Result<()> {
+    let (silence, overlap) = (story.longest_silence(), story.longest_overlap());
+    eprintln!("silence {silence:?}, overlap {overlap:?}, {:?}", story.count());
+    ensure!(silence <= SILENCE_MAX, "nobody answered for {silence:?}");
+    ensure!(overlap <= OVERLAP_MAX, "several answered for {overlap:?}: {:?}", story.answered_by());
+    Ok(())
+}
+
+impl Speakers {
+    fn start(clients: u8) -> Result<Self> {
+        let lab = lab(|wire| wire.nodes(3).clients(clients))?;
+        let mut speakers = Self { drivers: Vec::new(), files: tempfile::tempdir()?, lab };
+        for number in 1..=3 {
+            // One network, or a node that is cut off from it would know that by the other one.
+            run(&speakers.lab.node(number), "ip link del mgmt0")?;
+            std::fs::create_dir(speakers.folder(number))?;
+            speakers.set_key(number, KEY)?;
+            speakers.drivers.push(None);
+            speakers.start_speaker(number)?;
+        }
+        (1..=3).try_for_each(|number| speakers.wait_members(number, 2))?;
+        speakers.wait_holder()?;
+        Ok(speakers)
+    }
+
+    /// Starts a node's speaker with the files that the one before it left.
+    pub(crate) fn start_speaker(&mut self, number: u8) -> Result<()> {
+        let node = self.lab.node(number);
+        let orders = announcing_among(&self.lab.nodes(), &[VIP.into()]);
+        let driver = Driver::layer2_with(&node, orders, &self.folder(number))?;
+        self.drivers[usize::from(number) - 1] = Some(driver);
+        Ok(())
+    }
+
+    /// Ends a node's speaker in order, as when its Pod goes.
+    pub(crate) fn stop_speaker(&mut self, number: u8) {
+        self.drivers[usize::from(number) - 1] = None;
+    }
+
+    /// Where a node's speaker has its files.
+    pub(crate) fn folder(&self, number: u8) -> PathBuf {
+        self.files.path().join(self.lab.node(number).name())
+    }
+
+    /// Who answers a client now.
+    pub(crate) fn announcers(&self) -> Result<BTreeSet<MacAddr>> {
+        let client = self.lab.client_host(1).namespace();
+        let answers = probe::arp_once(&client, "eth0", VIP, Duration::from_millis(50))?;
+        Ok(answers.into_iter().map(|answer| answer.mac).collect())
+    }
+
+    /// Gives the next speaker of a node another key.
+    pub(crate) fn set_key(&self, number: u8, key: [u8; 32]) -> Result<()> {
+        write_key(&self.folder(number), key)
+    }
+
+    /// The driver of a node.
+    pub(crate) fn driver(&self, number: u8) -> Result<&Driver> {
+        self.drivers[usize::from(number) - 1].as_ref().context("that node has no speaker")
+    }
+
+    /// Waits until a node's speaker hears exactly so many others.
+    pub(crate) fn wait_members(&self, number: u8, count: i64) -> Result<()> {
+        let driver = self.driver(number)?;
+        wait::until_within(LIMIT, &format!("node {number} to hear {count} others"), || {
+            Ok((driver.metrics.members.get() == count).then_some(()))
+        })
+    }
+
+    /// Waits until exactly one node announces, and gives it.
+    pub(crate) fn wait_holder(&self) -> Result<Host> {
+        self.wait_holder_but(None)
+    }
+
+    /// Waits until exactly one of the nodes but `left_out` announces, and gives it.
+    pub(crate) fn wait_holder_but(&self, left_out: Option<&Host>) -> Result<Host> {
+        let nodes = self.lab.nodes().into_iter().zip(&self.drivers);
+        let nodes: Vec<_> = nodes
+            .filter(|(node, _)| left_out.is_none_or(|left_out| left_out.name() != node.name()))
+            .collect();
+        wait::until_within(LIMIT, "one announcer", || {
+            let announces = |driver: &Driver| driver.metrics.vips_announced.get() == 1;
+            let mut holders = nodes.iter().filter(|(_, driver)| driver.as_ref().is_some_and(announces));
+            Ok(holders.next().filter(|_| holders.next().is_none()).map(|(node, _)| node.clone()))
+        })
+    }
+
+    /// A client that asks all the time.
+    pub(crate) fn ask(&self, client: u8) -> Result<Asker> {
+        Asker::start(&self.lab.client_host(client))
+    }
+
+    fn stalls(&self) -> u64 {
+        self.drivers.iter().flatten().map(|driver| driver.metrics.stalls.get()).sum()
+    }
+}
+
+/// The hardware address of a node on the first segment.
+pub(crate) fn mac(node: &Host) -> MacAddr {
+    MacAddr(node.mac())
+}
