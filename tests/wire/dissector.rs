@@ -62,15 +62,32 @@ fn sound() -> Result<()> {
         let is_it = |frame: &Dissected| words.iter().all(|word| frame.info.contains(word));
         ensure!(frames.iter().any(is_it), "no frame with {words:?} among {frames:#?}");
     }
+    ensure!(frames.iter().any(|frame| frame.info == UNSPECIFIED), "no frame from :: among {frames:#?}");
     Ok(())
 }
 
 fn dissect(lab: &Lab, pcap: &Path, mac: Mac) -> Result<Vec<Dissected>> {
-    lab.dissect(pcap, &format!("eth.src == {mac} && (arp || icmpv6.type == 135 || icmpv6.type == 136) && !(icmpv6.type == 137)"))
+    lab.dissect(
+        pcap,
+        &format!(
+            "eth.src == {mac} && (arp || icmpv6.type == 135 || icmpv6.type == 136) && !(icmpv6.type == 137)"
+        ),
+    )
 }
 
 /// Words that tshark has for each kind of frame that layer 2 sends.
-const KINDS: &[&[&str]] = &[&["none yet"]];
+const KINDS: [&[&str]; 8] = [
+    &["ARP Announcement for 10.98.0.200"],
+    &["Gratuitous ARP for 10.98.0.200 (Reply)"],
+    &["10.98.0.200 is at"],
+    &["Who has 10.98.0.201? Tell"],
+    &["Who has 10.98.0.201? (ARP Probe)"],
+    &["Neighbor Advertisement fd98::200 (ovr)"],
+    &["Neighbor Advertisement fd98::200 (sol, ovr)"],
+    &["Neighbor Solicitation for fd98::201 from"],
+];
+/// Of duplicate address detection, without a source.
+const UNSPECIFIED: &str = "Neighbor Solicitation for fd98::201";
 
 /// An advertisement to all nodes that is no answer to a question, but to duplicate address detection.
 fn is_told_to_all(event: &keryx_lab::capture::Event, vip: IpAddr) -> bool {

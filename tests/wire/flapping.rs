@@ -36,7 +36,6 @@ fn flaps() -> Result<()> {
         std::thread::sleep(SETTLED);
         let announced = announcements(&capture, VIP);
         let during = announced.iter().filter(|(event, _)| event.at_nanos < ended).count();
-        eprintln!("{during} frames during the flaps, {} after", announced.len() - during);
         let asker = speakers.ask(1)?;
         let last = speakers.wait_holder()?;
         std::thread::sleep(SETTLED / 6);

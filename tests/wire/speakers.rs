@@ -63,7 +63,6 @@ pub(crate) fn play(clients: u8, play: impl Fn(&mut Speakers) -> Result<Vec<Story
 /// The limits that hold in every fault.
 fn check(story: &Story) -> Result<()> {
     let (silence, overlap) = (story.longest_silence(), story.longest_overlap());
-    eprintln!("silence {silence:?}, overlap {overlap:?}, {:?}", story.count());
     ensure!(silence <= SILENCE_MAX, "nobody answered for {silence:?}");
     ensure!(overlap <= OVERLAP_MAX, "several answered for {overlap:?}: {:?}", story.answered_by());
     Ok(())
