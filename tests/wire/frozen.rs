@@ -15,7 +15,7 @@ use crate::segment::{LIMIT, VIP};
 use crate::speakers::{mac, play};
 
 pub(crate) const TESTS: &[Test] =
-    &[("frozen::a_holder_that_goes_on_after_five_seconds_asks_before_it_answers", frozen)];
+    &[("frozen::a_holder_that_goes_on_after_five_seconds_is_no_second_announcer", frozen)];
 
 const STOPPED: Duration = Duration::from_secs(5);
 const AFTERWARDS: Duration = Duration::from_secs(2);
