@@ -95,6 +95,12 @@ impl Story {
         Story(self.0.iter().filter(|asked| asked.at_nanos >= nanos).cloned().collect())
     }
 
+    /// The part of so much time at the end.
+    pub(crate) fn last(&self, duration: Duration) -> Story {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.since(self.0.last().map_or(0, |asked| asked.at_nanos.saturating_sub(nanos)))
+    }
+
     /// For how long at most nobody answered.
     pub(crate) fn longest_silence(&self) -> Duration {
         self.longest(|asked| asked.by.is_empty())

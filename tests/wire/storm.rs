@@ -23,8 +23,8 @@ const FRAMES: u32 = 100_000;
 /// Of the storm, the VIP's own questions may lose so many percent: the kernel's queue of a processor holds a thousand frames of
 /// all its interfaces.
 const ANSWERED_MIN_PERCENT: usize = 80;
-/// Below what one octet for each question would be.
-const GROWTH_MAX_BYTES: u64 = 64 * 1024;
+/// Less than three octets for each question.
+const GROWTH_MAX_BYTES: u64 = 256 * 1024;
 
 fn storm_from(host: &keryx_lab::Host) -> Result<()> {
     let std::net::IpAddr::V6(spared) = VIPS[1] else { return Ok(()) };
