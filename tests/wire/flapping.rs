@@ -20,6 +20,8 @@ const HALF: Duration = Duration::from_millis(50);
 const SETTLED: Duration = Duration::from_secs(6);
 /// Frames of one announcement.
 const PAIR: usize = 2;
+/// Two announcements for each flap, of who takes the address and of who has it again, and the repeats of one burst.
+const FRAMES_MAX: usize = FLAPS * 2 * PAIR + 12;
 
 fn flaps() -> Result<()> {
     play(1, |speakers| {
@@ -42,7 +44,7 @@ fn flaps() -> Result<()> {
         let story = asker.finish()?;
         ensure!(story.answered_by() == BTreeSet::from([mac(&last)]), "{:?} answer", story.answered_by());
         ensure!(capture.missed() == 0, "the capture is incomplete");
-        ensure!(during <= FLAPS * PAIR, "{during} frames announced it while the link flapped");
+        ensure!(during <= FRAMES_MAX, "{during} frames announced it while the link flapped");
         Ok(vec![story])
     })
 }
