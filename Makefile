@@ -101,7 +101,7 @@ bench-bgp: host-tools ## From an address to its BGP UPDATE, and what clients mis
 	$(as_root) cargo run -q --release -p keryx-benches --bin bench-bgp
 
 .PHONY: bench-failover
-bench-failover: host-tools ## For how long a client is without an answer when nodes, cables and speakers fail (root); ROUNDS
+bench-failover: host-tools ## For how long a client is without an answer when nodes, cables and speakers fail (root); ROUNDS, METALLB_BIN, KEEPALIVED_BIN
 	@$(lab_tools)
 	$(build_images)
 	$(as_root) cargo run -q --release -p keryx-benches --bin bench-failover

@@ -6,19 +6,17 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use keryx_lab::Host;
 use keryx_lab::capture::{ArpOperation, Capture, Direction, MacAddr, Packet};
-use keryx_lab::probe;
-use tokio_util::sync::CancellationToken;
+use keryx_lab::probe::{self, Pace};
 
 use crate::segment::VIP;
-use crate::worker::Worker;
 
-/// From one question to the next.
-const PACE: Duration = Duration::from_millis(20);
+/// From one question to the next, and for how long at most.
+const PACE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(120));
 
 /// A running client. It asks until it is dropped or finished.
 pub(crate) struct Asker {
     capture: Capture,
-    worker: Worker,
+    asking: probe::Asker,
 }
 
 /// One question, and who answered before the next one.
@@ -39,18 +37,8 @@ impl Asker {
     /// There can be no capture.
     pub(crate) fn start(client: &Host) -> Result<Self> {
         let capture = Capture::start(&client.namespace(), "eth0")?;
-        let (namespace, stop) = (client.namespace(), CancellationToken::new());
-        let stopped = stop.clone();
-        let ask = move || {
-            while !stopped.is_cancelled() {
-                // The capture sees the answers.
-                probe::arp_once(&namespace, "eth0", VIP, Duration::ZERO)
-                    .expect("the client has an interface");
-                std::thread::sleep(PACE);
-            }
-        };
-        let thread = std::thread::Builder::new().name("asker".to_owned()).spawn(ask)?;
-        Ok(Self { capture, worker: Worker::new(stop, thread) })
+        let asking = probe::Asker::start(&client.namespace(), "eth0", VIP, Pace::new(PACE.0, PACE.1))?;
+        Ok(Self { capture, asking })
     }
 
     /// What the client sends and receives.
@@ -61,15 +49,10 @@ impl Asker {
     /// Ends the questions.
     ///
     /// # Errors
-    /// The capture is incomplete.
+    /// The capture is incomplete, or the client could not ask.
     pub(crate) fn finish(self) -> Result<Story> {
+        self.asking.stop()?;
         ensure!(self.capture.missed() == 0, "the capture is incomplete");
-        Ok(self.finish_incomplete())
-    }
-
-    /// The same of a capture that may be incomplete.
-    pub(crate) fn finish_incomplete(self) -> Story {
-        drop(self.worker);
         let mut story: Vec<Asked> = Vec::new();
         for event in self.capture.events() {
             let Packet::Arp(arp) = event.packet else { continue };
@@ -85,7 +68,7 @@ impl Asker {
         }
         // The last one had no time.
         story.pop();
-        Story(story)
+        Ok(Story(story))
     }
 }
 
@@ -120,11 +103,6 @@ impl Story {
     /// Everybody who ever answered.
     pub(crate) fn answered_by(&self) -> BTreeSet<MacAddr> {
         self.0.iter().flat_map(|asked| &asked.by).copied().collect()
-    }
-
-    /// How many questions there were, and how many of them were answered.
-    pub(crate) fn count(&self) -> (usize, usize) {
-        (self.0.len(), self.0.iter().filter(|asked| !asked.by.is_empty()).count())
     }
 
     /// From the first question of a row for which something holds to the next one for which it does not.

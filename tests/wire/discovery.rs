@@ -139,14 +139,7 @@ fn foreign_frames() -> Result<()> {
     let (node, client) = (lab.node(1), lab.client_host(1));
     let station = Station::start(&node)?;
     station.announce(&VIPS)?;
-    let passed = || -> Result<[u32; 2]> {
-        let counted = station.tell(|inside| {
-            [&inside.arp, &inside.ndp].map(|socket| socket.statistics().map(|it| it.passed))
-        })?;
-        let [arp, ndp] = counted;
-        Ok([arp?, ndp?])
-    };
-    passed()?;
+    station.passed()?;
     for host in 210..240u8 {
         want(&client, Ipv4Addr::new(10, 98, 0, host).into())?;
         want(&client, Ipv6Addr::new(0xfd98, 0, 0, 0, 0, 0, 0, 0x300 + u16::from(host)).into())?;
@@ -156,7 +149,7 @@ fn foreign_frames() -> Result<()> {
         wait_neighbour(&client, vip, Mac(node.mac()), Some("REACHABLE"))?;
     }
     // The kernel repeats what is not answered, so there is no telling how often it asked.
-    let counted = passed()?;
+    let counted = station.passed()?;
     ensure!(
         counted.iter().all(|count| (1..=3).contains(count)),
         "{counted:?} frames passed for one VIP each"

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Result, ensure};
-use keryx_lab::Host;
 use keryx_lab::capture::{Capture, MacAddr, wall_nanos};
+use keryx_lab::{Host, Lab};
 use keryx_tests::wait;
 
 use crate::Test;
@@ -28,6 +28,30 @@ pub(crate) const TESTS: &[Test] = &[
 /// A VIP on the second segment.
 const SECOND: Ipv4Addr = Ipv4Addr::new(10, 98, 1, 200);
 
+/// A node that announces some of [`VIPS`], and what a client sees of it. Taken apart in this order, the lab goes last.
+struct Announced {
+    _lab: Lab,
+    node: Host,
+    client: Host,
+    mac: MacAddr,
+    capture: Capture,
+    driver: Driver,
+}
+
+impl Announced {
+    fn start(vips: &[IpAddr]) -> Result<Self> {
+        let lab = lab(|wire| wire.nodes(1))?;
+        let (node, client) = (lab.node(1), lab.client_host(1));
+        let mac = MacAddr(node.mac());
+        let capture = Capture::start(&client.namespace(), "eth0")?;
+        let driver = Driver::layer2(&node, announcing(vips))?;
+        for vip in vips {
+            wait_claimed(&capture, *vip, mac, 0)?;
+        }
+        Ok(Self { _lab: lab, node, client, mac, capture, driver })
+    }
+}
+
 /// Waits until the driver has found so many VIPs for which it has no interface.
 fn wait_without_interface(driver: &Driver, count: i64) -> Result<()> {
     wait::until_within(LIMIT, &format!("{count} VIPs without an interface"), || {
@@ -44,12 +68,7 @@ fn wait_back(client: &Host, capture: &Capture, mac: MacAddr, since_nanos: u64) -
 }
 
 fn down_and_up() -> Result<()> {
-    let lab = lab(|wire| wire.nodes(1))?;
-    let (node, client) = (lab.node(1), lab.client_host(1));
-    let mac = MacAddr(node.mac());
-    let capture = Capture::start(&client.namespace(), "eth0")?;
-    let driver = Driver::layer2(&node, announcing(&[VIP.into()]))?;
-    wait_announced(&capture, VIP, mac, 1)?;
+    let Announced { _lab, node, client, mac, capture, driver } = Announced::start(&VIPS[..1])?;
     run(&node, "ip link set eth0 down")?;
     wait_without_interface(&driver, 1)?;
     let since = wall_nanos();
@@ -100,12 +119,7 @@ fn second_mac(node: &Host) -> MacAddr {
 }
 
 fn renamed() -> Result<()> {
-    let lab = lab(|wire| wire.nodes(1))?;
-    let (node, client) = (lab.node(1), lab.client_host(1));
-    let mac = MacAddr(node.mac());
-    let capture = Capture::start(&client.namespace(), "eth0")?;
-    let driver = Driver::layer2(&node, announcing(&[VIP.into()]))?;
-    wait_announced(&capture, VIP, mac, 1)?;
+    let Announced { _lab, node, client, mac, capture, driver } = Announced::start(&VIPS[..1])?;
 
     run(&node, "ip link set eth0 name lan0")?;
     let answers = ask(&client, 0, &capture, &[VIP])?;
@@ -120,14 +134,7 @@ fn renamed() -> Result<()> {
 }
 
 fn made_again() -> Result<()> {
-    let lab = lab(|wire| wire.nodes(1))?;
-    let (node, client) = (lab.node(1), lab.client_host(1));
-    let mac = MacAddr(node.mac());
-    let capture = Capture::start(&client.namespace(), "eth0")?;
-    let driver = Driver::layer2(&node, announcing(&VIPS))?;
-    for vip in VIPS {
-        wait_claimed(&capture, vip, mac, 0)?;
-    }
+    let Announced { _lab, node, client, mac, capture, driver } = Announced::start(&VIPS)?;
     let number = || -> Result<String> {
         let shown = run(&node, "ip -oneline link show dev eth0")?;
         Ok(shown.split(':').next().unwrap_or_default().to_owned())
@@ -145,14 +152,7 @@ fn made_again() -> Result<()> {
 }
 
 fn small_mtu() -> Result<()> {
-    let lab = lab(|wire| wire.nodes(1))?;
-    let (node, client) = (lab.node(1), lab.client_host(1));
-    let mac = MacAddr(node.mac());
-    let capture = Capture::start(&client.namespace(), "eth0")?;
-    let driver = Driver::layer2(&node, announcing(&VIPS))?;
-    for vip in VIPS {
-        wait_claimed(&capture, vip, mac, 0)?;
-    }
+    let Announced { _lab, node, client, mac, capture, driver } = Announced::start(&VIPS)?;
     ensure!(is_in_group(&node)?, "the kernel does not let questions for {} through", VIPS[1]);
     run(&node, "ip link set eth0 mtu 1000")?;
     wait_without_interface(&driver, 1)?;

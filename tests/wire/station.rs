@@ -82,6 +82,18 @@ impl Station {
         Ok(Self { orders, events, _worker: Worker::new(stop, thread) })
     }
 
+    /// How many frames its sockets for ARP and for neighbor discovery were passed since they were asked last.
+    ///
+    /// # Errors
+    /// The kernel does not say.
+    pub(crate) fn passed(&self) -> Result<[u32; 2]> {
+        let counted = self.tell(|inside| {
+            [&inside.arp, &inside.ndp].map(|socket| socket.statistics().map(|it| it.passed))
+        })?;
+        let [arp, ndp] = counted;
+        Ok([arp?, ndp?])
+    }
+
     /// Does something inside and waits for its end.
     ///
     /// # Errors

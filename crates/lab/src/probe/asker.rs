@@ -26,6 +26,8 @@ pub struct Asker {
 /// What an [`Asker`] saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AskReport {
+    /// Requests that were sent.
+    pub sent: u32,
     /// Requests that were answered.
     pub answered: u32,
     /// The longest time in which no request was sent that was answered within 20 ms.
@@ -66,7 +68,7 @@ struct Asking {
     target: Ipv4Addr,
     frame: Vec<u8>,
     probes: Probes,
-    sent: usize,
+    sent: u32,
     answered: u32,
 }
 
@@ -86,7 +88,11 @@ impl Asking {
             send(self.socket.fd.as_raw_fd(), &self.frame, MsgFlags::empty())
                 .context("send the ARP request")?;
         }
-        Ok(AskReport { answered: self.answered, longest_outage: self.probes.longest_outage() })
+        Ok(AskReport {
+            sent: self.sent,
+            answered: self.answered,
+            longest_outage: self.probes.longest_outage(),
+        })
     }
 
     /// Waits for a frame; false when it is time to ask or to stop.
@@ -106,7 +112,7 @@ impl Asking {
         while let Some(frame) = receive(&self.socket, &mut buffer)? {
             let Some(latest) = self.sent.checked_sub(1) else { continue };
             if answer_to(frame, self.mac, self.target).is_some()
-                && self.probes.answer(latest, started.elapsed())
+                && self.probes.answer(latest as usize, started.elapsed())
             {
                 self.answered += 1;
             }
