@@ -137,6 +137,8 @@ pub(super) struct Pools {
     gateways: Pinned,
     /// Places of the objects that select nobody.
     open: Vec<usize>,
+    /// Those of them that automatic choice looks at.
+    open_automatic: Vec<usize>,
     /// Places of those that cover an address, left-out addresses included.
     at: PerFamily<Coverage<usize>>,
     /// Whether each can give an address now: close together, for those who look at many pools that cannot.
@@ -193,7 +195,8 @@ impl Pools {
         let services = Pinned::new(&states, OwnerKind::Service);
         let gateways = Pinned::new(&states, OwnerKind::Gateway);
         let can_give = PerFamily::from_fn(|_| vec![false; states.len()]);
-        Self { states, of_namespace, global, services, gateways, open, at, can_give }
+        let open_automatic = open.iter().copied().filter(|index| states[*index].pool.auto_assign).collect();
+        Self { states, of_namespace, global, services, gateways, open, open_automatic, at, can_give }
     }
 
     pub(super) fn states(&self) -> &[PoolState] {
@@ -283,13 +286,13 @@ impl Pools {
         owner: Applicant<'_>,
         mut look: impl FnMut(usize) -> Option<T>,
     ) -> Option<T> {
-        let mut look = |index: usize| if self.states[index].pool.auto_assign { look(index) } else { None };
-        if let Some(found) = self.pinned(owner).find_map(&mut look) {
+        let is_automatic = |index: &usize| self.states[*index].pool.auto_assign;
+        if let Some(found) = self.pinned(owner).filter(is_automatic).find_map(&mut look) {
             return Some(found);
         }
         match self.deciding_key(owner.namespace) {
-            Some(key) => look(key),
-            None => self.open.iter().copied().find_map(look),
+            Some(key) => is_automatic(&key).then(|| look(key)).flatten(),
+            None => self.open_automatic.iter().copied().find_map(look),
         }
     }
 
