@@ -125,8 +125,8 @@ pub(crate) fn start_layer2(
 
 /// Orders to guard `vips`, on each of which `claimed` ports are claimed.
 pub(crate) fn guarding(vips: &[IpAddr], claimed: &[(Protocol, u16)]) -> Orders {
-    let ports = BTreeSet::from_iter(claimed.iter().copied());
-    let guard = GuardInput { vips: vips.iter().map(|vip| (*vip, Arc::new(ports.clone()))).collect() };
+    let ports: Arc<[(Protocol, u16)]> = BTreeSet::from_iter(claimed.iter().copied()).into_iter().collect();
+    let guard = GuardInput { vips: vips.iter().map(|vip| (*vip, Arc::clone(&ports))).collect() };
     Orders { plan: Arc::new(Plan { guard, ..Plan::default() }), ..Orders::default() }
 }
 

@@ -91,7 +91,11 @@ struct Interface {
     vips: BTreeMap<IpAddr, Timing>,
     /// VIPs that are answered for with the hardware address of another node.
     stand_ins: BTreeMap<IpAddr, MacAddr>,
+    /// Addresses that were only asked about, and that the kernel lets through until the next revision. Mostly they are announced
+    /// next, which then is no reason for one: to tell the kernel thousands of addresses anew takes it a while.
+    asked: BTreeSet<IpAddr>,
     revision: u64,
+    solicited_revision: u64,
 }
 
 impl Announcer {
@@ -190,7 +194,8 @@ impl Announcer {
         let interface = self.interfaces.get_mut(&index).ok_or(UnknownInterface(index))?;
         if !interface.vips.contains_key(&vip) {
             if interface.stand_ins.remove(&vip).is_none() {
-                interface.revision += 1;
+                interface.let_through(vip, &self.prober, index);
+                interface.note_answered(vip);
             }
             let timing = interface.vips.entry(vip).or_default();
             self.schedule.begin(timing, (index, vip), now);
@@ -203,7 +208,8 @@ impl Announcer {
     pub fn withdraw(&mut self, index: IfIndex, vip: IpAddr) {
         let Some(interface) = self.interfaces.get_mut(&index) else { return };
         let Some(mut timing) = interface.vips.remove(&vip) else { return };
-        interface.revision += 1;
+        interface.revise();
+        interface.note_answered(vip);
         self.schedule.cancel(&mut timing, (index, vip));
         self.conflicts.forget((index, vip));
     }
@@ -225,9 +231,10 @@ impl Announcer {
     /// # Errors
     /// If [`set_interface`](Self::set_interface) has not told the interface's MAC address.
     pub fn stand_in(&mut self, index: IfIndex, vip: IpAddr, holder: MacAddr) -> Result<(), UnknownInterface> {
-        let interface = self.interface_mut(index)?;
+        let interface = self.interfaces.get_mut(&index).ok_or(UnknownInterface(index))?;
         if !interface.vips.contains_key(&vip) && interface.stand_ins.insert(vip, holder).is_none() {
-            interface.revision += 1;
+            interface.let_through(vip, &self.prober, index);
+            interface.note_answered(vip);
         }
         Ok(())
     }
@@ -237,7 +244,8 @@ impl Announcer {
         if let Some(interface) = self.interfaces.get_mut(&index)
             && interface.stand_ins.remove(&vip).is_some()
         {
-            interface.revision += 1;
+            interface.revise();
+            interface.note_answered(vip);
         }
     }
 
@@ -285,9 +293,10 @@ impl Announcer {
         now: Instant,
     ) -> Result<QuestionId, AskError> {
         let interface = self.interfaces.get_mut(&index).ok_or(UnknownInterface(index))?;
-        let is_new = !interface.is_answered(address) && !self.prober.concerns(index, address);
+        if !interface.is_answered(address) {
+            interface.let_through(address, &self.prober, index);
+        }
         let question = ask(&mut self.prober).ok_or(AskError::TooMany(QUESTIONS_MAX))?;
-        interface.revision += u64::from(is_new);
         self.handle_timeout(now);
         Ok(question)
     }
@@ -304,7 +313,8 @@ impl Announcer {
         let interface = self.interfaces.get(&index);
         let answered =
             interface.into_iter().flat_map(|known| known.vips.keys().chain(known.stand_ins.keys()));
-        answered.copied().chain(self.prober.addresses(index)).collect()
+        let asked = interface.into_iter().flat_map(|known| &known.asked);
+        answered.chain(asked).copied().chain(self.prober.addresses(index)).collect()
     }
 
     /// Changes when [`addresses`](Self::addresses) gets a member, or loses a VIP; one that was only asked about stays
@@ -313,6 +323,12 @@ impl Announcer {
     #[must_use]
     pub fn addresses_revision(&self, index: IfIndex) -> u64 {
         self.interfaces.get(&index).map_or(0, |interface| interface.revision)
+    }
+
+    /// Changes whenever [`solicited`](Self::solicited) does, as [`addresses_revision`](Self::addresses_revision) does.
+    #[must_use]
+    pub fn solicited_revision(&self, index: IfIndex) -> u64 {
+        self.interfaces.get(&index).map_or(0, |interface| interface.solicited_revision)
     }
 
     /// The IPv6 addresses on an interface that are answered for, whose solicited-node groups must be joined.
@@ -373,7 +389,34 @@ impl Announcer {
 
 impl Interface {
     fn new(mac: MacAddr, revision: u64) -> Self {
-        Self { mac, addresses: Vec::new(), vips: BTreeMap::new(), stand_ins: BTreeMap::new(), revision }
+        Self {
+            mac,
+            addresses: Vec::new(),
+            vips: BTreeMap::new(),
+            stand_ins: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            revision,
+            solicited_revision: revision,
+        }
+    }
+
+    /// An address is answered for now that was not, or no longer is.
+    fn note_answered(&mut self, address: IpAddr) {
+        self.solicited_revision += u64::from(address.is_ipv6());
+    }
+
+    /// Sees to it that the kernel lets an address through which is neither announced nor stood in for yet.
+    fn let_through(&mut self, address: IpAddr, prober: &Prober, index: IfIndex) {
+        let is_known = self.asked.remove(&address) || prober.concerns(index, address);
+        if !is_known {
+            self.revise();
+        }
+    }
+
+    /// The kernel is to be told anew what to let through.
+    fn revise(&mut self) {
+        self.revision += 1;
+        self.asked.clear();
     }
 
     fn is_answered(&self, address: IpAddr) -> bool {

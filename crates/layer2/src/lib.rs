@@ -24,8 +24,8 @@
 //!
 //! 1. hand every frame that waits to [`Announcer::handle_input`], sending what [`Announcer::poll_transmit`] gives after
 //!    each; then call [`Announcer::handle_timeout`], so that no answer is found late that only lay unread;
-//! 2. if [`Announcer::addresses_revision`] changed, give [`Announcer::addresses`] to the kernel filter and
-//!    [`Announcer::solicited`] to the group memberships, before anything is sent;
+//! 2. if [`Announcer::addresses_revision`] changed, give [`Announcer::addresses`] to the kernel filter, and if
+//!    [`Announcer::solicited_revision`] did, [`Announcer::solicited`] to the group memberships, before anything is sent;
 //! 3. send all that [`Announcer::poll_transmit`] gives, take all that [`Announcer::poll_event`] gives;
 //! 4. sleep until a frame, an order or [`Announcer::poll_timeout`].
 //!

@@ -102,7 +102,8 @@ pub struct Takeover {
     config: Config,
     phase: Phase,
     roster: Roster,
-    groups: BTreeMap<GroupId, Group>,
+    /// Boxed, since the nodes of a map are only two thirds full.
+    groups: BTreeMap<GroupId, Box<Group>>,
     unplanned: usize,
     rebalance: BTreeSet<GroupId>,
     rebalancing: Option<GroupId>,
@@ -151,7 +152,7 @@ impl Takeover {
                 self.unplanned -= usize::from(group.candidacy.is_none());
                 group
             }
-            std::collections::btree_map::Entry::Vacant(entry) => entry.insert(Group::new()),
+            std::collections::btree_map::Entry::Vacant(entry) => entry.insert(Box::new(Group::new())),
         };
         let before = group.candidacy.replace(candidacy.clone());
         if before.as_ref() == Some(&candidacy) {
@@ -208,7 +209,7 @@ impl Takeover {
                 return;
             }
             self.unplanned += 1;
-            self.groups.insert(id, Group::new());
+            self.groups.insert(id, Box::new(Group::new()));
         }
         if node == self.me {
             self.remember_own(id, term);
@@ -438,7 +439,7 @@ impl Takeover {
     }
 
     fn forget_if_idle(&mut self, id: GroupId) {
-        let idle = |group: &Group| group.candidacy.is_none() && group.claims.is_empty();
+        let idle = |group: &Box<Group>| group.candidacy.is_none() && group.claims.is_empty();
         if self.groups.get(&id).is_some_and(idle) {
             self.groups.remove(&id);
             self.unplanned -= 1;

@@ -107,7 +107,7 @@ impl Index {
             }),
             OwnerKey::Service(name) => self.services.get(name).map(|facts| Ties {
                 created_secs: facts.created_secs,
-                sharing_key: facts.sharing_key.as_deref(),
+                sharing_key: facts.sharing_key(),
                 claimed: &facts.assigned,
             }),
         }

@@ -213,7 +213,7 @@ impl Index {
             return Some(Reason::NodeAddress { node: node.clone() });
         }
         let other = self.owner(self.better_claimant(address, owner)?)?;
-        Some(Reason::DuplicateClaim { other })
+        Some(Reason::DuplicateClaim { other: Box::new(other) })
     }
 
     /// One port of a group. A clone that is not there yet, or lacks the port, has no endpoints; so has the anchor.
@@ -313,9 +313,9 @@ fn plain_service<'a>(name: &ObjectName, facts: &'a ServiceFacts) -> Member<'a> {
         announce: AnnouncePolicy { announce_from, without_endpoints: WithoutEndpoints::Withdraw },
         claimed: &facts.assigned,
         pools: Pools::Kept(&facts.pools),
-        interfaces: facts.interfaces.iter().cloned().collect(),
+        interfaces: facts.interfaces().iter().cloned().collect(),
         labels: Some(&facts.labels),
-        half_assigned: &facts.half_assigned,
+        half_assigned: facts.half_assigned(),
         ports: ports.collect(),
     }
 }

@@ -128,9 +128,9 @@ pub struct Refusal {
 /// dropped, and any other port of a VIP, which is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuardInput {
-    /// Every address of ours, with the ports that its owners claim: all ports of an exposure, whether a clone or the
+    /// Every address of ours, with the ports that its owners claim, ascending: all ports of an exposure, whether a clone or the
     /// anchor serves them, and the ports of a plain Service.
-    pub vips: BTreeMap<IpAddr, Arc<BTreeSet<(Protocol, u16)>>>,
+    pub vips: BTreeMap<IpAddr, Arc<[(Protocol, u16)]>>,
 }
 
 /// Where the plan differs from the one before the update: keys whose entry appeared, changed or went.

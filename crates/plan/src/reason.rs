@@ -25,7 +25,7 @@ pub enum Reason {
     )]
     DuplicateClaim {
         /// The owner that keeps it.
-        other: Owner,
+        other: Box<Owner>,
     },
     /// The address is one of a Node's own.
     #[error("this is an address of Node {node}, which Keryx never serves; take it out of the address ranges")]

@@ -34,13 +34,16 @@ pub(crate) struct ServiceFacts {
     pub(crate) assigned: Box<[IpAddr]>,
     /// The pools of these, to be read by [`pool_of`].
     pub(crate) pools: Box<[Arc<str>]>,
-    /// The interfaces to which these are limited; any if there are none.
-    pub(crate) interfaces: Box<[Arc<str>]>,
     pub(crate) labels: LabelText,
-    /// Addresses that only one of the two parts of the status names, with the part that does not.
-    pub(crate) half_assigned: Box<[(IpAddr, StatusPart)]>,
-    /// The key by which it shares its addresses with others.
-    pub(crate) sharing_key: Option<Box<str>>,
+    special: Option<Box<Special>>,
+}
+
+/// What few Services have.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Special {
+    interfaces: Box<[Arc<str>]>,
+    half_assigned: Box<[(IpAddr, StatusPart)]>,
+    sharing_key: Option<Box<str>>,
 }
 
 /// Labels, in little memory, since every Service has some and few advertisements ask for them.
@@ -98,7 +101,7 @@ impl ServiceFacts {
         let pool_of_marked =
             |address: &IpAddr| pool_of(&pools, marked.iter().position(|marked| marked == address)?);
         let marked_set = BTreeSet::from_iter(marked.iter().copied());
-        let half_assigned = ingress
+        let half_assigned: Box<[(IpAddr, StatusPart)]> = ingress
             .symmetric_difference(&marked_set)
             .map(|address| {
                 let missing_from =
@@ -111,6 +114,11 @@ impl ServiceFacts {
             Some("Local") => TrafficPolicy::Local,
             Some(_) | None => TrafficPolicy::Cluster,
         };
+        let special = Special {
+            interfaces: interfaces.iter().map(|name| texts.keep(name)).collect(),
+            half_assigned,
+            sharing_key,
+        };
         let assigned: Box<[IpAddr]> = ingress.intersection(&marked_set).copied().collect();
         Some(Self {
             uid: service.metadata.uid.as_deref().unwrap_or_default().into(),
@@ -121,12 +129,25 @@ impl ServiceFacts {
                 .iter()
                 .map(|pool| texts.keep(pool))
                 .collect(),
-            interfaces: interfaces.iter().map(|name| texts.keep(name)).collect(),
             labels: LabelText::of(service.metadata.labels.as_ref()),
             assigned,
-            half_assigned,
-            sharing_key,
+            special: (special != Special::default()).then(|| Box::new(special)),
         })
+    }
+
+    /// The interfaces to which its addresses are limited; any if there are none.
+    pub(crate) fn interfaces(&self) -> &[Arc<str>] {
+        self.special.as_ref().map(|special| &*special.interfaces).unwrap_or_default()
+    }
+
+    /// Addresses that only one of the two parts of the status names, with the part that does not.
+    pub(crate) fn half_assigned(&self) -> &[(IpAddr, StatusPart)] {
+        self.special.as_ref().map(|special| &*special.half_assigned).unwrap_or_default()
+    }
+
+    /// The key by which it shares its addresses with others.
+    pub(crate) fn sharing_key(&self) -> Option<&str> {
+        self.special.as_ref()?.sharing_key.as_deref()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::bgp::objects::Objects;
 use crate::bgp::peers::Sessions;
 use crate::bgp::routes::Routes;
 use crate::bgp::{BgpDecision, BgpExplanation};
-use crate::group::Group;
+use crate::group::{Group, Vip};
 use crate::nodes::Nodes;
 use crate::placement::Placement;
 use crate::{
@@ -19,7 +19,8 @@ use crate::{
 /// The plan, and which part of it came from which group.
 #[derive(Debug, Default)]
 pub(crate) struct Planned {
-    plan: Plan,
+    /// Shared with whoever was given it; an update writes to a copy if there is such a reader.
+    plan: Arc<Plan>,
     /// The node that the plan is for.
     me: Option<NodeName>,
     groups: BTreeMap<GroupKey, Entries>,
@@ -77,11 +78,10 @@ impl Index {
             let advertiser = Advertiser { node: me, sessions: self.bgp.sessions() };
             enter_bgp(&group, &self.nodes, &self.bgp, advertiser, &mut after);
             self.planned.remember(&group);
-            after
-                .guard
-                .vips
-                .extend(group.vips.into_iter().map(|(address, vip)| (address, Arc::new(vip.claimed_ports))));
+            let ports = |vip: Vip| vip.claimed_ports.into_iter().collect();
+            after.guard.vips.extend(group.vips.into_iter().map(|(address, vip)| (address, ports(vip))));
         }
+        let plan = Arc::make_mut(&mut self.planned.plan);
         before.vips.values().for_each(|vip| self.planned.routes.remove(&vip.bgp));
         after.vips.values().for_each(|vip| self.planned.routes.add(&vip.bgp));
         if bgp_changed {
@@ -89,11 +89,11 @@ impl Index {
         }
         if bgp.sessions {
             let Sessions { peers, unusable } = self.bgp.sessions();
-            (self.planned.plan.bgp.peers, self.planned.plan.bgp.unusable) = (peers.clone(), unusable.clone());
+            (plan.bgp.peers, plan.bgp.unusable) = (peers.clone(), unusable.clone());
         }
         let leaving = decision::leaves(&self.nodes, me).unwrap_or_default();
         let changes = Changes {
-            bgp_routes: self.planned.routes.settle(&self.bgp, leaving, &mut self.planned.plan.bgp.routes),
+            bgp_routes: self.planned.routes.settle(&self.bgp, leaving, &mut plan.bgp.routes),
             bgp_sessions: bgp.sessions,
             vips: differing_keys(&before.vips, &after.vips),
             groups: differing_keys(&before.groups, &after.groups),
@@ -101,7 +101,6 @@ impl Index {
             refused: differing_keys(&before.refused, &after.refused),
             groups_computed,
         };
-        let plan = &mut self.planned.plan;
         enter_changed(&mut plan.vips, before.vips, after.vips);
         enter_changed(&mut plan.groups, before.groups, after.groups);
         enter_changed(&mut plan.guard.vips, before.guard.vips, after.guard.vips);
@@ -110,7 +109,7 @@ impl Index {
     }
 
     /// The plan as of the last [`Index::update`].
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &Arc<Plan> {
         &self.planned.plan
     }
 
@@ -130,13 +129,14 @@ impl Planned {
     fn take_out(&mut self, owner: &OwnerKey, before: &mut Plan) {
         let key = self.led_by.get(owner).cloned().unwrap_or_else(|| GroupKey(owner.clone()));
         let Some(entries) = self.groups.remove(&key) else { return };
-        before.groups.extend(self.plan.groups.remove_entry(&key));
+        let plan = Arc::make_mut(&mut self.plan);
+        before.groups.extend(plan.groups.remove_entry(&key));
         for address in entries.vips {
-            before.vips.extend(self.plan.vips.remove_entry(&address));
-            before.guard.vips.extend(self.plan.guard.vips.remove_entry(&address));
+            before.vips.extend(plan.vips.remove_entry(&address));
+            before.guard.vips.extend(plan.guard.vips.remove_entry(&address));
         }
         for refused in entries.refused {
-            before.refused.extend(self.plan.refused.remove_entry(&refused));
+            before.refused.extend(plan.refused.remove_entry(&refused));
         }
         for follower in &entries.followers {
             self.led_by.remove(follower);
@@ -201,7 +201,7 @@ fn enter_bgp(group: &Group, nodes: &Nodes, objects: &Objects, advertiser: Advert
 
 /// Enters what came out of an update into `plan`, those entries that are as they were `before` as the very same. One by one,
 /// since to append a map would rebuild the whole one.
-fn enter_changed<K: Ord, V: PartialEq>(
+fn enter_changed<K: Ord, V: PartialEq + ?Sized>(
     plan: &mut BTreeMap<K, Arc<V>>,
     mut before: BTreeMap<K, Arc<V>>,
     after: BTreeMap<K, Arc<V>>,

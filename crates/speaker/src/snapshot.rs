@@ -1,7 +1,7 @@
-//! The last orders, in a file, for a speaker that starts while the API server cannot be reached: it goes on with what was
-//! so, and other speakers find it as it was before.
+//! The last orders, in a file, for a speaker that starts: until it knows the cluster it goes on with what was so, and other
+//! speakers find it as it was before.
 //!
-//! A hint for one case only. As soon as every watch has its first list, the plan is made from that.
+//! A hint, nothing more. As soon as every watch has its first list, the plan is made from that.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -104,7 +104,7 @@ mod tests {
         };
         let mut plan = Plan { groups: BTreeMap::from([(group, Arc::new(group_plan))]), ..Plan::default() };
         plan.vips.insert(vip, Arc::new(vip_plan));
-        plan.guard.vips.insert(vip, Arc::new([(Protocol::Tcp, 80)].into()));
+        plan.guard.vips.insert(vip, [(Protocol::Tcp, 80)].into());
         let internal_ips = vec!["198.51.100.1".parse().unwrap()];
         let nodes = Arc::new(BTreeMap::from([("n1".into(), internal_ips.clone())]));
         Orders { plan: Arc::new(plan), internal_ips, draining: true, nodes }

@@ -64,7 +64,13 @@ impl Announcer {
     /// Sorts decisions: those that the conflict watch asked for are its own.
     pub(super) fn collect_decisions(&mut self) {
         while let Some(event) = self.prober.poll_event() {
-            let Event::Decided { question, outcome, .. } = &event else { continue };
+            let Event::Decided { question, interface, address, outcome, .. } = &event else { continue };
+            if let Some(known) = self.interfaces.get_mut(interface)
+                && !known.is_answered(*address)
+                && !self.prober.concerns(*interface, *address)
+            {
+                known.asked.insert(*address);
+            }
             let now = self.now;
             let is_silent = *outcome == Outcome::Silent;
             let own = now.and_then(|now| self.conflicts.decided(*question, is_silent, now));

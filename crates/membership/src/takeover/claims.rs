@@ -62,6 +62,8 @@ impl Claims {
     /// Enters a claim in place of the node's own earlier one.
     pub(super) fn put(&mut self, group: GroupId, claim: Claim) {
         self.0.retain(|known| known.node != claim.node);
+        // Nearly every group has one claim, and never another.
+        self.0.reserve_exact(1);
         self.0.push(claim);
         if self.0.len() > CLAIMS_MAX
             && let Some(worst) = (0..self.0.len()).min_by_key(|place| {

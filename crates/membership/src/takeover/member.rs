@@ -93,7 +93,7 @@ impl Takeover {
             return;
         }
         let after = self.looked_at.map_or(GroupId(0), |GroupId(last)| GroupId(last.saturating_add(1)));
-        let announced = |(id, group): (&GroupId, &Group)| (group.wire == Wire::Announced).then_some(*id);
+        let announced = |(id, group): (&GroupId, &Box<Group>)| (group.wire == Wire::Announced).then_some(*id);
         let next = self.groups.range(after..).find_map(announced);
         let Some(id) = next.or_else(|| self.groups.range(..after).find_map(announced)) else { return };
         self.looked_at = Some(id);

@@ -1,7 +1,5 @@
 //! What a group is, which nodes are its candidates, and who of them announces.
 
-use std::sync::Arc;
-
 use keryx_api::Protocol;
 use keryx_api::exposure::{AnnounceFrom, WithoutEndpoints};
 use keryx_api::names::{COMPONENT_ANCHOR, LABEL_COMPONENT};
@@ -146,7 +144,7 @@ fn clones_and_anchors_make_no_group_of_their_own() {
     index.apply_service(&anchor);
     index.apply_endpoint_slice(&mk_slice("apps/web-1-x", "web-1", &[("a", State::Ready)]));
     index.update(&"a".into());
-    assert_eq!(*index.plan(), crate::Plan::default());
+    assert_eq!(**index.plan(), crate::Plan::default());
 }
 
 #[test]
@@ -175,9 +173,9 @@ fn the_guard_knows_every_address_of_ours_and_every_claimed_port() {
     index.update(&"a".into());
     let gateway_ports = [(Protocol::Tcp, 80), (Protocol::Tcp, 81)];
     let expected = [
-        (ip(VIP), Arc::new(gateway_ports.into())),
-        (ip(VIP6), Arc::new(gateway_ports.into())),
-        (ip("192.0.2.11"), Arc::new([(Protocol::Udp, 53)].into())),
+        (ip(VIP), gateway_ports.into()),
+        (ip(VIP6), gateway_ports.into()),
+        (ip("192.0.2.11"), [(Protocol::Udp, 53)].into()),
     ];
     assert_eq!(index.plan().guard.vips, expected.into());
     assert!(

@@ -93,8 +93,8 @@ proptest! {
 
     #[test]
     fn a_vip_is_silent_only_if_no_node_could_announce_it(model in model()) {
-        let vips = model.planned_from_nothing("a").vips;
-        for (address, vip) in &vips {
+        let vips = &model.planned_from_nothing("a").vips;
+        for (address, vip) in vips {
             let Decision::Skip(reason) = vip.decision.clone() else { continue };
             if vip.announcer.is_some() || matches!(reason, Reason::HolderLacksEndpoint { .. }) {
                 continue;
@@ -181,7 +181,7 @@ proptest! {
 
     #[test]
     fn vips_are_of_one_group_if_and_only_if_shared_addresses_tie_their_owners(model in model()) {
-        let vips = model.planned_from_nothing("a").vips;
+        let vips = &model.planned_from_nothing("a").vips;
         // Each VIP is of the component of the first VIP that it is tied to, until nothing changes.
         let mut components: Vec<usize> = (0..vips.len()).collect();
         let owners: Vec<_> = vips.values().map(|vip| &vip.owners).collect();

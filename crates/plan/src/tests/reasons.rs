@@ -55,7 +55,7 @@ fn a_service_of_another_type_holds_nothing() {
     service.spec.as_mut().unwrap().type_ = Some("ClusterIP".into());
     index.apply_service(&service);
     index.update(&"a".into());
-    assert_eq!(*index.plan(), crate::Plan::default());
+    assert_eq!(**index.plan(), crate::Plan::default());
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn of_two_services_with_one_address_the_older_keeps_it() {
             }
             let other = owner(OwnerKind::Service, keeper);
             assert_eq!(*seen_from(&mut index, "a", VIP).owners, *std::slice::from_ref(&other));
-            let expected = Some(Reason::DuplicateClaim { other });
+            let expected = Some(Reason::DuplicateClaim { other: Box::new(other) });
             assert_eq!(refusal(&mut index, &service_key(loser), VIP), expected);
             assert_eq!(refusal(&mut index, &service_key(keeper), VIP), None);
             // The loser gets it as soon as the keeper is gone.
@@ -105,7 +105,7 @@ fn a_gateway_keeps_its_address_against_services_and_later_exposures() {
     index.apply_exposure("keryx-exposure-a", &mk_exposure("default/first", &[VIP]));
     let first = owner(OwnerKind::Gateway, "default/first");
     assert_eq!(*seen_from(&mut index, "a", VIP).owners, *std::slice::from_ref(&first));
-    let expected = Some(Reason::DuplicateClaim { other: first });
+    let expected = Some(Reason::DuplicateClaim { other: Box::new(first) });
     assert_eq!(refusal(&mut index, &service_key("default/old"), VIP), expected);
     assert_eq!(refusal(&mut index, &OwnerKey::Exposure("keryx-exposure-b".into()), VIP), expected);
     // The Service's other address is not in dispute.
@@ -113,7 +113,7 @@ fn a_gateway_keeps_its_address_against_services_and_later_exposures() {
     // A refusal names the keeper as it is now.
     index.apply_exposure("keryx-exposure-a", &mk_exposure("default/renamed", &[VIP]));
     let other = owner(OwnerKind::Gateway, "default/renamed");
-    let expected = Some(Reason::DuplicateClaim { other });
+    let expected = Some(Reason::DuplicateClaim { other: Box::new(other) });
     assert_eq!(refusal(&mut index, &service_key("default/old"), VIP), expected);
 }
 
@@ -189,7 +189,10 @@ fn every_reason_has_a_code_of_its_own_and_a_text_that_names_its_details() {
     let rows = [
         (Reason::NotAssigned { missing_from: StatusPart::Ingress }, "status.loadBalancer.ingress"),
         (Reason::NotAssigned { missing_from: StatusPart::Condition }, "keryx.dev/Assigned"),
-        (Reason::DuplicateClaim { other: owner(OwnerKind::Gateway, "default/gw") }, "Gateway default/gw"),
+        (
+            Reason::DuplicateClaim { other: Box::new(owner(OwnerKind::Gateway, "default/gw")) },
+            "Gateway default/gw",
+        ),
         (Reason::NodeAddress { node: node() }, "node-7"),
         (Reason::NoEndpoints, "withoutEndpoints: Refuse"),
         (Reason::NoEligibleNode, "no node"),

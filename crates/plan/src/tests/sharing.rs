@@ -1,7 +1,5 @@
 //! Addresses that several owners share.
 
-use std::sync::Arc;
-
 use k8s_openapi::api::core::v1::Service;
 use keryx_api::Protocol;
 use keryx_api::exposure::{AnnounceFrom, WithoutEndpoints};
@@ -66,7 +64,7 @@ fn a_shared_address_is_announced_by_one_node_for_all_its_owners() {
     assert_eq!(owners(&mut index, VIP), expected, "best right first");
     assert_eq!(index.plan().vips[&ip(VIP)].group, GroupKey(exposure_key("gw")));
     assert!(index.plan().refused.is_empty());
-    let guarded = [(ip(VIP), Arc::new([(Protocol::Tcp, 80), (Protocol::Tcp, 443)].into()))];
+    let guarded = [(ip(VIP), [(Protocol::Tcp, 80), (Protocol::Tcp, 443)].into())];
     assert_eq!(index.plan().guard.vips, guarded.into());
 }
 
@@ -105,7 +103,7 @@ fn a_claimant_with_a_foreign_key_or_none_is_refused() {
         index.apply_service(other);
         // A third with the first's key shares, whoever is in between.
         index.apply_service(&set_created(sharing("default/third", 25, &[VIP]), 2_000));
-        let expected = Some(Reason::DuplicateClaim { other: service("default/first") });
+        let expected = Some(Reason::DuplicateClaim { other: Box::new(service("default/first")) });
         assert_eq!(refusal(&mut index, &service_key("default/other"), VIP), expected);
         let third = refusal(&mut index, &service_key("default/third"), VIP);
         assert_eq!(third.is_none(), std::ptr::eq(first, rows[0].0));
@@ -126,11 +124,11 @@ fn a_sharer_that_leaves_takes_only_its_ports_along() {
     assert_eq!((changes.vips, changes.guard), ([ip(VIP)].into(), [ip(VIP)].into()));
     assert_eq!(owners(&mut index, VIP), [service("default/dns")]);
     assert_eq!(index.plan().vips[&ip(VIP)].group, GroupKey(service_key("default/dns")));
-    assert_eq!(*index.plan().guard.vips[&ip(VIP)], [(Protocol::Tcp, 53)].into());
+    assert_eq!(*index.plan().guard.vips[&ip(VIP)], [(Protocol::Tcp, 53)]);
     assert_eq!(announcers(&mut index, VIP), ["b"]);
     index.delete_service("default", "dns");
     index.update(&"a".into());
-    assert_eq!(*index.plan(), crate::Plan::default());
+    assert_eq!(**index.plan(), crate::Plan::default());
 }
 
 #[test]
@@ -141,7 +139,7 @@ fn a_sharer_whose_key_changes_is_refused_until_the_others_follow() {
     assert_eq!(owners(&mut index, VIP).len(), 2);
     index.apply_service(&keyed("default/dns", 53, &[VIP], "new"));
     assert_eq!(owners(&mut index, VIP), [service("default/web")]);
-    let expected = Some(Reason::DuplicateClaim { other: service("default/web") });
+    let expected = Some(Reason::DuplicateClaim { other: Box::new(service("default/web")) });
     assert_eq!(refusal(&mut index, &service_key("default/dns"), VIP), expected);
     index.apply_service(&set_created(keyed("default/web", 80, &[VIP], "new"), 1));
     assert_eq!(owners(&mut index, VIP), [service("default/web"), service("default/dns")]);

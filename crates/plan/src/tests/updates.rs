@@ -110,7 +110,7 @@ fn a_reset_forgets_what_it_does_not_name() {
     assert_eq!(announcers(&mut index, VIP), [""; 0]);
     index.reset_services([]);
     index.update(&"a".into());
-    assert_eq!(*index.plan(), crate::Plan::default());
+    assert_eq!(**index.plan(), crate::Plan::default());
 }
 
 #[test]

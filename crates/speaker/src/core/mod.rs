@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use keryx_plan::{Decision, Index, NodeName};
 use tokio::sync::{mpsc, watch as state};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::clock;
 use crate::drivers::bgp::Standings;
@@ -21,8 +21,8 @@ use crate::watches::{INPUTS_MAX, Input, KINDS};
 
 mod inputs;
 
-/// How long a start waits for the API server before it goes on from the last plan on this node.
-const SNAPSHOT_AFTER: Duration = Duration::from_secs(3);
+/// How long a start waits for the API server before it says so.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The index, fed by watches.
 pub(crate) struct Core {
@@ -71,13 +71,14 @@ impl Core {
     pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, news: News, plan_file: PathBuf) {
         let News { mut reports, mut standings } = news;
         let mut batch = Vec::new();
-        let mut patience = std::pin::pin!(tokio::time::sleep(SNAPSHOT_AFTER));
+        let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
         let mut waits = true;
+        self.go_on_from(&plan_file);
         loop {
             tokio::select! {
                 () = &mut patience, if waits => {
                     waits = false;
-                    self.go_on_from(&plan_file);
+                    self.say_what_is_waited_for();
                 }
                 Some(report) = reports.recv() => self.events.tell(&report, &self.index, clock::now()),
                 Ok(()) = standings.changed() => {
@@ -96,24 +97,29 @@ impl Core {
         }
     }
 
-    /// Goes on from the plan that the speaker before this one left, if there is none yet.
+    /// Goes on from the plan that the speaker before this one left, until there is one from the API server: to list a large
+    /// cluster takes seconds, and the server may be down. What is not so any more does no harm for that long: the segment is asked
+    /// before anything is announced, and the guard drops what nobody serves.
     fn go_on_from(&self, plan_file: &Path) {
+        if let Some(orders) = snapshot::read(plan_file) {
+            info!(vips = orders.plan.vips.len(), "going on from the last plan on this node");
+            self.metrics.plan_is_stale.set(1);
+            self.orders.send_replace(orders);
+        }
+    }
+
+    fn say_what_is_waited_for(&self) {
         if self.planned {
             return;
         }
         let waiting_for: Vec<&str> = self.unsynced.iter().copied().collect();
         let waiting_for = waiting_for.join(", ");
-        match snapshot::read(plan_file) {
-            Some(orders) => {
-                let vips = orders.plan.vips.len();
-                warn!(
-                    waiting_for,
-                    vips, "the API server cannot be reached; going on from the last plan on this node"
-                );
-                self.metrics.plan_is_stale.set(1);
-                self.orders.send_replace(orders);
-            }
-            None => warn!(waiting_for, "the API server cannot be reached; announcing nothing until it can"),
+        match self.orders.borrow().plan.vips.len() {
+            0 => warn!(waiting_for, "the API server cannot be reached; announcing nothing until it can"),
+            vips => warn!(
+                waiting_for,
+                vips, "the API server cannot be reached; the last plan on this node goes on"
+            ),
         }
     }
 
@@ -127,7 +133,6 @@ impl Core {
             return;
         }
         debug!(groups = changes.groups_computed, "plan changed");
-        let plan = self.index.plan();
         self.report();
         let nodes = if first || nodes_changed {
             Arc::new(self.nodes.clone())
@@ -135,7 +140,7 @@ impl Core {
             Arc::clone(&self.orders.borrow().nodes)
         };
         self.orders.send_replace(Orders {
-            plan: Arc::new(plan.clone()),
+            plan: Arc::clone(self.index.plan()),
             internal_ips: self.nodes.get(&self.me).cloned().unwrap_or_default(),
             draining: self.draining,
             nodes,

@@ -318,8 +318,10 @@ fn the_addresses_of_an_interface_are_those_announced_stood_in_for_and_asked_abou
     announcer.withdraw(ETH0, stood_in);
     assert!(changed(&announcer));
     assert_eq!(announcer.addresses(ETH0), [VIP, asked].into());
+    let joined = announcer.solicited_revision(ETH0);
     announcer.announce(ETH0, VIP_V6.into(), now).unwrap();
     assert_eq!(announcer.solicited(ETH0).collect::<Vec<_>>(), [VIP_V6]);
+    assert!(announcer.solicited_revision(ETH0) != joined);
 
     announcer.remove_interface(ETH0);
     let gone = announcer.addresses_revision(ETH0);
@@ -327,4 +329,47 @@ fn the_addresses_of_an_interface_are_those_announced_stood_in_for_and_asked_abou
     announcer.announce(ETH0, VIP, now).unwrap();
     let back = announcer.addresses_revision(ETH0);
     assert!(![revision, gone].contains(&back), "an interface that came again looks unchanged");
+}
+
+#[test]
+fn what_was_asked_about_and_is_announced_then_is_no_news_for_the_kernel() {
+    for vip in [VIP, VIP_V6.into()] {
+        let now = start();
+        let mut announcer = idle(now);
+        announcer.check_address(ETH0, vip, Check::Fast, now).unwrap();
+        let revision = announcer.addresses_revision(ETH0);
+        frames(&mut announcer);
+        announcer.handle_timeout(now + Duration::from_millis(50));
+        assert!(matches!(events(&mut announcer)[..], [Event::Decided { outcome: Outcome::Silent, .. }]));
+        assert_eq!(announcer.addresses(ETH0), [vip].into(), "the kernel lets it through still");
+        let joined = announcer.solicited_revision(ETH0);
+        announcer.announce(ETH0, vip, now).unwrap();
+        assert_eq!(announcer.addresses_revision(ETH0), revision);
+        assert_eq!(
+            announcer.solicited_revision(ETH0) != joined,
+            vip.is_ipv6(),
+            "its group is another matter"
+        );
+        announcer.withdraw(ETH0, vip);
+        assert_ne!(announcer.addresses_revision(ETH0), revision);
+        assert!(announcer.addresses(ETH0).is_empty());
+    }
+}
+
+#[test]
+fn what_was_only_asked_about_is_let_through_until_the_next_news() {
+    let now = start();
+    let mut announcer = idle(now);
+    let other = IpAddr::from([192, 0, 2, 99]);
+    announcer.check_address(ETH0, other, Check::Fast, now).unwrap();
+    frames(&mut announcer);
+    announcer.handle_timeout(now + Duration::from_millis(50));
+    let revision = announcer.addresses_revision(ETH0);
+    announcer.announce(ETH0, VIP, now).unwrap();
+    assert_ne!(announcer.addresses_revision(ETH0), revision);
+    assert_eq!(announcer.addresses(ETH0), [VIP].into());
+    // It is not known any longer, so it is news again.
+    let revision = announcer.addresses_revision(ETH0);
+    announcer.announce(ETH0, other, now).unwrap();
+    assert_ne!(announcer.addresses_revision(ETH0), revision);
 }

@@ -2,6 +2,7 @@
 //! read from it by the plainest means.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -307,7 +308,7 @@ impl Model {
         index.reset_services(&services);
     }
 
-    pub(super) fn planned_from_nothing(&self, me: &str) -> Plan {
+    pub(super) fn planned_from_nothing(&self, me: &str) -> Arc<Plan> {
         let mut index = Index::new();
         self.reset(&mut index);
         index.update(&me.into());

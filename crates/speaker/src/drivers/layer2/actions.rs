@@ -9,7 +9,7 @@ use keryx_membership::takeover::{Action, Event};
 use keryx_membership::{GroupId, HolderAnswer, NodeId, ProbeResult};
 use tracing::{debug, info, warn};
 
-use super::machines::Machines;
+use super::machines::{Group, Machines};
 use super::reports::Report;
 use crate::metrics::CauseLabels;
 
@@ -70,7 +70,7 @@ impl Machines {
 
     /// Where the VIPs of a group are announced from this node, if it does.
     fn places(&self, group: GroupId) -> Vec<(IfIndex, IpAddr)> {
-        let vips = self.groups.get(&group).map(|group| &*group.vips).unwrap_or_default();
+        let vips = self.groups.get(&group).map(Group::vips).unwrap_or_default();
         vips.iter().filter_map(|vip| Some((self.placing.choose(*vip).ok()?, *vip))).collect()
     }
 
@@ -145,7 +145,7 @@ impl Machines {
 
     fn tell(&mut self, event: Event) {
         let vips = |machines: &Self, group: GroupId| {
-            let vips = machines.groups.get(&group).map(|group| &*group.vips).unwrap_or_default();
+            let vips = machines.groups.get(&group).map(Group::vips).unwrap_or_default();
             vips.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
         };
         match event {

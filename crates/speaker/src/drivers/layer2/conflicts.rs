@@ -90,7 +90,7 @@ impl Machines {
     pub(super) fn take_holder(&mut self, found: Found, now: Instant) {
         let Found { group, answer, strangers, proxies } = found;
         proxies.into_iter().for_each(|proxy| self.note_proxy(proxy));
-        let vips = self.groups.get(&group).map(|group| group.vips.clone()).unwrap_or_default();
+        let vips = self.groups.get(&group).map(|group| group.vips().to_vec()).unwrap_or_default();
         for vip in vips.iter().filter(|vip| strangers.iter().all(|stranger| stranger.vip != **vip)) {
             self.end_conflict(*vip);
         }

@@ -9,7 +9,7 @@ use keryx_api::l2_advertisement::ConflictDetection;
 use keryx_layer2::IfIndex;
 use keryx_membership::{Candidacy, Facts, GroupId, NodeId, Outgoing};
 use keryx_netio::link::Links;
-use keryx_plan::{Decision, GroupKey, GroupPlan, Plan};
+use keryx_plan::{Decision, GroupKey, GroupPlan, Plan, VipPlan};
 use tracing::{info, warn};
 
 use super::machines::{Group, Machines};
@@ -101,11 +101,11 @@ impl Machines {
     /// Takes in those groups of the plan that are not the very same as before.
     fn follow_plan(&mut self, plan: &Arc<Plan>, now: Instant) {
         let before = std::mem::replace(&mut self.plan, Arc::clone(plan));
-        let changed: Vec<&GroupPlan> = plan
+        let changed: Vec<&Arc<GroupPlan>> = plan
             .groups
             .iter()
             .filter(|(key, planned)| !is_as_before(key, planned, &before, plan))
-            .map(|(_, planned)| &**planned)
+            .map(|(_, planned)| planned)
             .collect();
         let gone = before.groups.iter().filter(|(key, _)| !plan.groups.contains_key(key));
         let gone: Vec<GroupId> = gone.map(|(_, planned)| GroupId(planned.id)).collect();
@@ -114,7 +114,7 @@ impl Machines {
         let mut old_groups = BTreeMap::new();
         for id in gone.iter().copied().chain(changed.iter().map(|planned| GroupId(planned.id))) {
             let Some(group) = self.groups.remove(&id) else { continue };
-            for vip in &group.vips {
+            for vip in group.vips() {
                 self.group_of.remove(vip);
                 left.insert(*vip);
             }
@@ -166,7 +166,7 @@ impl Machines {
         let Some(group) = self.groups.get(&id) else { return };
         let mut obstacle = None;
         let mut is_placed = false;
-        for vip in &group.vips {
+        for vip in group.vips() {
             match self.placing.choose(*vip) {
                 Ok(_) => {
                     is_placed = true;
@@ -197,8 +197,9 @@ impl Machines {
     pub(super) fn bring(&mut self, id: GroupId, now: Instant) {
         let Some(group) = self.groups.get(&id) else { return };
         let is_held = self.held.contains_key(&id);
-        for vip in group.vips.clone() {
-            let wanted = is_held && self.groups.get(&id).is_some_and(|group| group.announced.contains(&vip));
+        let planned = Arc::clone(&group.planned);
+        for &vip in &planned.vips {
+            let wanted = is_held && self.groups.get(&id).is_some_and(|group| !group.withheld.contains(&vip));
             let place = wanted.then(|| self.placing.choose(vip));
             match place {
                 Some(Ok(index)) => {
@@ -242,19 +243,21 @@ impl Machines {
 
     /// What of a group is announced.
     pub(super) fn on_wire(&self, id: GroupId) -> Vec<(IfIndex, IpAddr)> {
-        let vips = self.groups.get(&id).map(|group| &*group.vips).unwrap_or_default();
+        let vips = self.groups.get(&id).map(Group::vips).unwrap_or_default();
         vips.iter().filter_map(|vip| Some((*self.on_wire.get(vip)?, *vip))).collect()
     }
 }
 
 impl Group {
-    fn of(planned: &GroupPlan, plan: &Plan) -> Self {
-        let vips = || planned.vips.iter().filter_map(|vip| Some((vip, plan.vips.get(vip)?)));
-        let announced = vips().filter(|(_, vip)| vip.while_holding == Decision::Announce);
+    fn of(planned: &Arc<GroupPlan>, plan: &Plan) -> Self {
+        let is_announced = |vip: &VipPlan| vip.while_holding == Decision::Announce;
+        let vips = || planned.vips.iter().map(|vip| (*vip, plan.vips.get(vip).map(|vip| &**vip)));
+        let withheld = vips().filter(|(_, plan)| !plan.is_some_and(is_announced));
+        let detections = vips().filter_map(|(_, plan)| Some(plan?.conflict_detection));
         Self {
-            announced: announced.map(|(vip, _)| *vip).collect(),
-            vips: planned.vips.clone(),
-            conflict_detection: vips().map(|(_, vip)| vip.conflict_detection).max().unwrap_or_default(),
+            planned: Arc::clone(planned),
+            withheld: withheld.map(|(vip, _)| vip).collect(),
+            conflict_detection: detections.max().unwrap_or_default(),
         }
     }
 }

@@ -11,7 +11,7 @@ use keryx_layer2::{Announcer, Config, Counters, IfIndex};
 use keryx_membership::members::{self, Members};
 use keryx_membership::takeover::{self, Takeover};
 use keryx_membership::{GroupId, Keys, NodeId, Seed, Term};
-use keryx_plan::{NodeName, Plan};
+use keryx_plan::{GroupPlan, NodeName, Plan};
 use tracing::warn;
 
 use super::conflicts::Conflicts;
@@ -98,14 +98,20 @@ pub(super) struct Return {
 }
 
 /// One group of the plan, as far as announcing is concerned.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Group {
-    /// Its VIPs that this node announces while it holds the group.
-    pub(super) announced: BTreeSet<IpAddr>,
-    /// All its VIPs.
-    pub(super) vips: Box<[IpAddr]>,
+    pub(super) planned: Arc<GroupPlan>,
+    /// Those of its VIPs that this node does not announce even while it holds the group; mostly none.
+    pub(super) withheld: Box<[IpAddr]>,
     /// How thoroughly it is checked before its first use: the strictest of what is said of its VIPs.
     pub(super) conflict_detection: ConflictDetection,
+}
+
+impl Group {
+    /// All its VIPs.
+    pub(super) fn vips(&self) -> &[IpAddr] {
+        &self.planned.vips
+    }
 }
 
 impl Machines {

@@ -29,8 +29,10 @@ pub(super) struct Ports {
 struct Port {
     sockets: [Socket; 2],
     groups: SolicitedNodeGroups,
-    /// The revision of the announcer's addresses that the kernel knows.
-    revision: u64,
+    /// The revision of the announcer's addresses that the kernel's filter knows.
+    filtered: u64,
+    /// The revision of the addresses whose groups are joined.
+    joined: u64,
 }
 
 struct Socket {
@@ -52,7 +54,7 @@ impl Ports {
 
     /// Whether the kernel does not know yet what matters to the announcer.
     pub(super) fn is_behind(&self, announcer: &Announcer) -> bool {
-        self.ports.iter().any(|(index, port)| port.revision != announcer.addresses_revision(*index))
+        self.ports.iter().any(|(index, port)| port.is_behind(*index, announcer))
             || announcer.interfaces().any(|index| !self.ports.contains_key(&index))
     }
 
@@ -72,13 +74,8 @@ impl Ports {
     }
 
     fn follow_interface(&mut self, index: IfIndex, announcer: &Announcer) -> anyhow::Result<()> {
-        let revision = announcer.addresses_revision(index);
         if let Some(port) = self.ports.get_mut(&index) {
-            if port.revision != revision {
-                port.tell(index, announcer)?;
-                port.revision = revision;
-            }
-            return Ok(());
+            return port.tell(index, announcer);
         }
         let addresses = announcer.addresses(index);
         let open = |protocol| -> anyhow::Result<Socket> {
@@ -89,7 +86,9 @@ impl Ports {
             Ok(Socket { socket, waits })
         };
         let sockets = [open(Protocol::Arp)?, open(Protocol::NeighborDiscovery)?];
-        let mut port = Port { sockets, groups: SolicitedNodeGroups::new(index.0), revision };
+        let filtered = announcer.addresses_revision(index);
+        // None is joined yet, and no interface has that revision.
+        let mut port = Port { sockets, groups: SolicitedNodeGroups::new(index.0), filtered, joined: 0 };
         port.tell(index, announcer)?;
         self.ports.insert(index, port);
         info!(interface = index.0, "answering ARP and neighbor discovery");
@@ -143,15 +142,30 @@ impl Ports {
 }
 
 impl Port {
+    fn is_behind(&self, index: IfIndex, announcer: &Announcer) -> bool {
+        self.filtered != announcer.addresses_revision(index)
+            || self.joined != announcer.solicited_revision(index)
+    }
+
+    /// Tells the kernel what has changed.
     fn tell(&mut self, index: IfIndex, announcer: &Announcer) -> anyhow::Result<()> {
-        let addresses = announcer.addresses(index);
-        for Socket { socket, .. } in &self.sockets {
-            socket.set_addresses(&addresses).context("failed to set a packet filter")?;
+        let revision = announcer.addresses_revision(index);
+        if self.filtered != revision {
+            let addresses = announcer.addresses(index);
+            for Socket { socket, .. } in &self.sockets {
+                socket.set_addresses(&addresses).context("failed to set a packet filter")?;
+            }
+            self.filtered = revision;
         }
-        // A node without IPv6 has no such groups, and no IPv6 VIP to answer for.
-        self.groups
-            .set_addresses(&announcer.solicited(index).collect())
-            .context("failed to join the groups of IPv6 addresses")
+        let revision = announcer.solicited_revision(index);
+        if self.joined != revision {
+            // A node without IPv6 has no such groups, and no IPv6 VIP to answer for.
+            self.groups
+                .set_addresses(&announcer.solicited(index).collect())
+                .context("failed to join the groups of IPv6 addresses")?;
+            self.joined = revision;
+        }
+        Ok(())
     }
 }
 

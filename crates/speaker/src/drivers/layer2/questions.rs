@@ -83,6 +83,8 @@ enum About {
 /// The answers about one group so far.
 #[derive(Debug, Default)]
 struct Holder {
+    /// Its questions, those that are answered among them.
+    asked: Vec<QuestionId>,
     /// Questions whose answer is still to come.
     left: usize,
     member: Option<NodeId>,
@@ -117,13 +119,14 @@ impl Questions {
         questions: impl IntoIterator<Item = (QuestionId, IfIndex, IpAddr)>,
         heeds_strangers: bool,
     ) {
-        self.open.retain(|_, about| match about {
-            About::Dead(_) | About::Kernel(_) | About::Segment(_) | About::Claim(_) => true,
-            About::Holder(other, ..) | About::Proxy(other, _) => *other != group,
-        });
+        // By their numbers, since there may be thousands about other groups.
+        for earlier in self.holders.remove(&group).into_iter().flat_map(|holder| holder.asked) {
+            self.open.remove(&earlier);
+        }
         let mut holder = Holder { heeds_strangers, ..Holder::default() };
         for (question, interface, vip) in questions {
             holder.left += 1;
+            holder.asked.push(question);
             self.open.insert(question, About::Holder(group, interface, vip));
         }
         self.holders.insert(group, holder);
@@ -144,6 +147,7 @@ impl Questions {
         holder.tested = true;
         for (question, stranger) in questions {
             holder.left += 1;
+            holder.asked.push(question);
             self.open.insert(question, About::Proxy(group, stranger));
         }
         if holder.left > 0 { None } else { self.conclude(group) }

@@ -84,7 +84,7 @@ impl Machines {
     /// This speaker's view of layer 2.
     pub(super) fn state(&self) -> Layer2State {
         let members = self.members.members().map(|node| self.roster.name(node)).collect();
-        let groups = self.groups.iter().map(|(id, group)| self.group_state(*id, &group.vips)).collect();
+        let groups = self.groups.iter().map(|(id, group)| self.group_state(*id, group.vips())).collect();
         Layer2State { node: self.roster.name(self.me), members, groups }
     }
 
