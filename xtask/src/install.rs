@@ -69,7 +69,7 @@ fn namespace() -> Result<Document> {
         "apiVersion": "v1", "kind": "Namespace",
         "metadata": {
             "name": names::NAMESPACE,
-            // Speakers use the host's network and two capabilities, which the lower levels refuse.
+            // Speakers use the host's network and three capabilities, which the lower levels refuse.
             "labels": {"pod-security.kubernetes.io/enforce": "privileged"},
         },
     }))
@@ -219,7 +219,7 @@ fn speaker() -> Value {
                     // Root, because capabilities that a manifest adds take no effect for any other user.
                     "runAsUser": 0,
                     "seccompProfile": {"type": "RuntimeDefault"},
-                    "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]},
+                    "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW", "SYS_NICE"]},
                 },
             }),
         ),
@@ -236,10 +236,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_speaker_has_two_capabilities_and_no_other_way_to_more() {
+    fn the_speaker_has_three_capabilities_and_no_other_way_to_more() {
         let pod = &speaker()["spec"]["template"]["spec"];
         let security = &pod["containers"][0]["securityContext"];
-        assert_eq!(security["capabilities"], json!({"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]}));
+        assert_eq!(
+            security["capabilities"],
+            json!({"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW", "SYS_NICE"]})
+        );
         assert_eq!(security["allowPrivilegeEscalation"], false);
         assert_eq!(security["readOnlyRootFilesystem"], true);
         for field in ["hostPID", "hostIPC"] {

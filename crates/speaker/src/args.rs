@@ -9,8 +9,8 @@ use keryx_daemon::logging::LogFormat;
 
 /// Announces, from this node, the addresses that Keryx gave to Services and Gateways.
 ///
-/// Runs once on every node in the host's network, with the capabilities NET_RAW (to answer ARP) and NET_ADMIN (to
-/// guard ports that no Service serves). It writes nothing to the cluster but events and its own status.
+/// Runs once on every node in the host's network, with the capabilities NET_RAW (to answer ARP), NET_ADMIN (to guard
+/// ports that no Service serves) and SYS_NICE (to be on time on a busy node). It writes nothing to the cluster but events and its own status.
 #[derive(Debug, Parser)]
 #[command(name = "keryx-speaker", version, max_term_width = 110)]
 pub struct Args {

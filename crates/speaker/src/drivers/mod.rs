@@ -4,6 +4,8 @@
 use std::time::Instant;
 
 use anyhow::Context as _;
+use keryx_netio::realtime::{self, Priority};
+use tracing::info;
 
 pub mod bfd;
 pub mod bgp;
@@ -19,6 +21,14 @@ fn random() -> anyhow::Result<u64> {
         .map_err(std::io::Error::other)
         .context("the system gives no random numbers")?;
     Ok(u64::from_ne_bytes(octets))
+}
+
+/// Lets the calling thread run before all that is not realtime, where that is permitted: a container's share of the processor may
+/// be a hundredth of its neighbours', and others take a thread that is late for a node that is gone.
+fn ask_for_realtime(what: &str, priority: Priority) {
+    if let Err(error) = realtime::enter(priority) {
+        info!("{what} runs at normal priority: {error}; with CAP_SYS_NICE a busy node delays it less");
+    }
 }
 
 /// Sleeps until `at`, or for ever.

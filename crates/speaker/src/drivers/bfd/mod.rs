@@ -27,12 +27,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use keryx_netio::{link, realtime};
+use keryx_netio::link;
+use keryx_netio::realtime::Priority;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{due, random};
+use super::{ask_for_realtime, due, random};
 use crate::clock;
 use crate::metrics::Metrics;
 
@@ -71,9 +72,7 @@ pub fn start(metrics: Metrics, stop: CancellationToken) -> anyhow::Result<(Bfd, 
     let thread = std::thread::Builder::new()
         .name("bfd".to_owned())
         .spawn(move || {
-            if let Err(error) = realtime::enter() {
-                info!("BFD runs at normal priority: {error}; with CAP_SYS_NICE a busy node delays it less");
-            }
+            ask_for_realtime("BFD", Priority::Next);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let outcome = runtime
                 .context("failed to start the BFD runtime")

@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use keryx_netio::link::{self, Links};
+use keryx_netio::realtime::Priority;
 use keryx_plan::NodeName;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{due, random};
+use super::{ask_for_realtime, due, random};
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
@@ -112,6 +113,8 @@ pub fn start(
     std::thread::Builder::new()
         .name("layer2".to_owned())
         .spawn(move || {
+            // BFD, whose times are shorter, runs before it.
+            ask_for_realtime("layer 2", Priority::Lowest);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let outcome = runtime.context("failed to start the layer 2 runtime").and_then(|runtime| {
                 LocalSet::new().block_on(&runtime, run(channels, settings, metrics, stop.clone()))
