@@ -439,8 +439,8 @@ impl Takeover {
     }
 
     fn forget_if_idle(&mut self, id: GroupId) {
-        let idle = |group: &Box<Group>| group.candidacy.is_none() && group.claims.is_empty();
-        if self.groups.get(&id).is_some_and(idle) {
+        let is_idle = |group: &Group| group.candidacy.is_none() && group.claims.is_empty();
+        if self.groups.get(&id).is_some_and(|group| is_idle(group)) {
             self.groups.remove(&id);
             self.unplanned -= 1;
             self.timers.set(Timer::Group(id), None);

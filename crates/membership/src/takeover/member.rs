@@ -93,9 +93,8 @@ impl Takeover {
             return;
         }
         let after = self.looked_at.map_or(GroupId(0), |GroupId(last)| GroupId(last.saturating_add(1)));
-        let announced = |(id, group): (&GroupId, &Box<Group>)| (group.wire == Wire::Announced).then_some(*id);
-        let next = self.groups.range(after..).find_map(announced);
-        let Some(id) = next.or_else(|| self.groups.range(..after).find_map(announced)) else { return };
+        let mut in_turn = self.groups.range(after..).chain(self.groups.range(..after));
+        let Some((&id, _)) = in_turn.find(|(_, group)| group.wire == Wire::Announced) else { return };
         self.looked_at = Some(id);
         self.with_group(id, now, Group::ask_holder);
     }

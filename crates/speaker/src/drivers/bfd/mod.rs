@@ -31,7 +31,6 @@ use keryx_netio::link;
 use keryx_netio::realtime::Priority;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 
 use super::{ask_for_realtime, due, random};
 use crate::clock;
