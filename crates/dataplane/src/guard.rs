@@ -70,23 +70,23 @@ pub fn change(installed: &Guard, wanted: &Guard) -> Vec<SetChange> {
     [VIPS_V4, VIPS_V6, CLAIMED_V4, CLAIMED_V6]
         .into_iter()
         .filter_map(|set| {
-            let (has, needs) = (elements(installed, set), elements(wanted, set));
-            let remove: Vec<Element> = has.difference(&needs).copied().collect();
-            let add: Vec<Element> = needs.difference(&has).copied().collect();
+            let (remove, add) = (missing(wanted, installed, set), missing(installed, wanted, set));
             (!remove.is_empty() || !add.is_empty()).then_some(SetChange { set, remove, add })
         })
         .collect()
 }
 
-fn elements(guard: &Guard, set: Set) -> BTreeSet<Element> {
+/// The elements that `set` lacks in one state of the guard and holds in the other, ordered.
+fn missing(lacks: &Guard, holds: &Guard, set: Set) -> Vec<Element> {
+    let is_of_family = |address: &IpAddr| Family::of(*address) == set.family;
     match set.key {
         Key::Address => {
-            let of_family = guard.vips.iter().filter(|vip| Family::of(**vip) == set.family);
-            of_family.map(|vip| Element::Address(*vip)).collect()
+            let vips = holds.vips.difference(&lacks.vips).filter(|vip| is_of_family(vip));
+            vips.map(|vip| Element::Address(*vip)).collect()
         }
         Key::Port => {
-            let of_family = guard.claimed.iter().filter(|(vip, ..)| Family::of(*vip) == set.family);
-            of_family.map(|(vip, transport, port)| Element::Port(*vip, *transport, *port)).collect()
+            let claimed = holds.claimed.difference(&lacks.claimed).filter(|(vip, ..)| is_of_family(vip));
+            claimed.map(|(vip, transport, port)| Element::Port(*vip, *transport, *port)).collect()
         }
     }
 }

@@ -52,7 +52,8 @@ fn fate(table: &Table, guard: &Guard, packet: Packet) -> Fate {
 fn holds(test: Match, table: &Table, guard: &Guard, packet: Packet) -> bool {
     let in_set = |set: Set, element: Element| {
         assert!(table.sets.contains(&set), "{} is not declared", set.name);
-        Family::of(packet.destination) == set.family && elements(guard, set).contains(&element)
+        Family::of(packet.destination) == set.family
+            && missing(&Guard::default(), guard, set).contains(&element)
     };
     match (test, packet.body) {
         (Match::LeavesByLoopback, _) => packet.by_loopback,
