@@ -12,7 +12,8 @@ export KERYX_LAB_CACHE ?= $(cache_home)/keryx-lab
 images := target
 
 # Builds run as the caller; cargo starts only the finished program of the lab through this, as root.
-runner = CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER
+host = $(shell rustc -vV | sed -n 's/^host: //p')
+runner = CARGO_TARGET_$(shell echo $(host) | tr a-z- A-Z_)_RUNNER
 sudo = $(or $(shell command -v sudo),$(error the lab makes network namespaces, which only root may: \
 	run this as root, or install sudo))
 environment = KERYX_LAB_CACHE=$(KERYX_LAB_CACHE) KERYX_IMAGES=$(CURDIR)/$(images) KEEP=$(KEEP) METALLB_BIN=$(METALLB_BIN) \
@@ -79,9 +80,10 @@ demo: host-tools ## Show Keryx at work on a cluster in network namespaces (root)
 	$(as_root) cargo run -q -p keryx-tests --bin keryx-demo
 
 .PHONY: soak
-soak: host-tools ## What is long: 500 Services under a controller that is killed (root); SOAK_ROUNDS, SOAK_SEED
+soak: host-tools ## What is long: BFD on busy processors, 500 Services under a controller that is killed (root); BFD_SECS, SOAK_ROUNDS, SOAK_SEED
 	@$(lab_tools)
 	$(build_images)
+	BFD_SECS=$${BFD_SECS:-1800} $(as_root) cargo test -q -p keryx-tests --test wire -- bfd::a_session_of_150_ms
 	$(as_root) cargo run -q -p keryx-tests --bin keryx-soak
 
 .PHONY: bench-latency
@@ -95,9 +97,12 @@ bench-ipam: ## What the allocator costs in time and memory, from 256 addresses t
 	@cargo run -q --release -p keryx-bench-ipam
 
 .PHONY: bench-bgp
-bench-bgp: host-tools ## From an address to its BGP UPDATE, and what clients miss when nodes and speakers fail (root); ROUNDS, METALLB_BIN
+bench-bgp: host-tools ## What BGP costs, how soon an UPDATE is out, what clients miss when nodes and speakers fail (root); ROUNDS, PART, METALLB_BIN
 	@$(lab_tools)
 	$(build_images)
+	# As the programs of the image: static, of the same crates with the same features.
+	RUSTFLAGS='-C target-feature=+crt-static' cargo build -q --release --target $(host) \
+	  -p keryx-controller -p keryx-speaker -p keryx-cli -p keryx-bench-bgp-sender
 	$(as_root) cargo run -q --release -p keryx-benches --bin bench-bgp
 
 .PHONY: bench-failover

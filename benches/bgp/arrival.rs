@@ -101,7 +101,7 @@ fn arrival(capture: &Capture, service: &Followed, nodes: usize) -> Result<Arriva
 }
 
 /// Whether an UPDATE has the prefix of the address alone among its IPv4 routes (RFC 4271 section 4.3).
-fn announces(message: &BgpMessage, address: Ipv4Addr) -> bool {
+pub(crate) fn announces(message: &BgpMessage, address: Ipv4Addr) -> bool {
     let [a, b, c, d] = address.octets();
     message.kind == BgpKind::Update
         && message.direction == Direction::Received

@@ -1,14 +1,18 @@
-//! `make bench-bgp`: from an address to the UPDATE that announces it, and what a client behind a router misses when nodes and speakers
-//! fail. docs/reference/benchmarks.md tells the method. ROUNDS sets the rounds of each failure.
+//! `make bench-bgp`: what many prefixes cost, from an address to the UPDATE that announces it, and what a client behind a router misses
+//! when nodes and speakers fail. docs/reference/benchmarks.md tells the method. ROUNDS sets the rounds of each failure, PART leaves the
+//! other parts out.
 
 mod arrival;
 mod failure;
+mod feed;
+mod gobgp;
+mod memory;
 mod router;
 mod sides;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use keryx_benches::conclusion::conclude;
 use keryx_benches::figures::{Figure, Limit, Report};
 use keryx_benches::machine;
@@ -32,11 +36,66 @@ fn main() -> ExitCode {
     conclude("bgp", run())
 }
 
-/// Measures everything. The lab is gone when this returns.
+/// What is measured in one go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// Processor time and octets of many prefixes.
+    Feed,
+    /// Memory of many prefixes.
+    Memory,
+    /// Arrivals and failures.
+    Sessions,
+}
+
+impl Part {
+    const ALL: [Self; 3] = [Self::Feed, Self::Memory, Self::Sessions];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Feed => "feed",
+            Self::Memory => "memory",
+            Self::Sessions => "sessions",
+        }
+    }
+}
+
+/// The part that PART names, or all.
+fn parts() -> Result<Vec<Part>> {
+    let Some(name) = std::env::var_os("PART").filter(|name| !name.is_empty()) else {
+        return Ok(Part::ALL.to_vec());
+    };
+    let part = Part::ALL.into_iter().find(|part| part.name() == name);
+    let names = Part::ALL.map(Part::name).join(", ");
+    Ok(vec![part.with_context(|| format!("PART must be one of {names}"))?])
+}
+
+/// Measures what is wanted. The labs are gone when this returns.
 fn run() -> Result<Report> {
-    let rounds = wanted("ROUNDS", ROUNDS)?;
-    let metallb = MetalLb::from_environment()?;
+    let (rounds, parts) = (wanted("ROUNDS", ROUNDS)?, parts()?);
     let mut notes = machine::before_the_lab()?;
+    let mut figures = Vec::new();
+    for part in parts {
+        match part {
+            Part::Feed => {
+                say("many prefixes: processor time and octets");
+                let feeds = feed::measure()?;
+                notes.extend(feeds.notes());
+                figures.extend(feeds.figures());
+            }
+            Part::Memory => {
+                say("many prefixes: memory");
+                figures.extend(memory::measure()?.figures());
+            }
+            Part::Sessions => figures.extend(sessions(rounds, &mut notes)?),
+        }
+    }
+    notes.push(format!("load average at the end: {}", machine::load_average()?));
+    Ok(Report { bench: "bgp", notes, figures })
+}
+
+/// Measures arrivals and failures.
+fn sessions(rounds: u32, notes: &mut Vec<String>) -> Result<Vec<Figure>> {
+    let metallb = MetalLb::from_environment()?;
     let keryx = Keryx::start()?;
     let (own, unplugged, killed, rolled) = {
         let keryx = sides::Keryx::start(&keryx)?;
@@ -56,6 +115,8 @@ fn run() -> Result<Report> {
         anyhow::Ok(theirs)
     });
     let theirs = theirs.transpose()?;
+    say("GoBGP on a node: from the command to the UPDATE");
+    let gobgp_ms = gobgp::median_ms(&keryx)?;
     say("BIRD on the nodes: failures");
     let bird = {
         let birds = sides::Birds::start(&keryx)?;
@@ -65,12 +126,15 @@ fn run() -> Result<Report> {
     {
         notes.push(format!("{name}: {}", outages.listed()));
     }
-    notes.push(format!("load average at the end: {}", machine::load_average()?));
-    Ok(Report {
-        bench: "bgp",
-        notes,
-        figures: figures(&own, theirs.as_ref(), [&unplugged, &bird, &killed, &rolled]),
-    })
+    let mut figures = figures(&own, theirs.as_ref(), [&unplugged, &bird, &killed, &rolled]);
+    figures.push(Figure {
+        name: "address to the first UPDATE, p50 (GoBGP, from a command)".into(),
+        value: own.first_ms(50),
+        unit: "ms",
+        peer: Some(gobgp_ms),
+        limit: Limit::None,
+    });
+    Ok(figures)
 }
 
 /// What is taken from the arrivals of one side, in milliseconds.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use keryx_lab::Host;
 use keryx_lab::router::Bird;
 use keryx_tests::{Keryx, wait};
@@ -28,7 +28,7 @@ pub(crate) fn start(keryx: &Keryx) -> Result<Bird> {
     let status =
         host.command("sysctl").args(["-q", "-w", "net.ipv4.fib_multipath_hash_policy=1"]).status()?;
     ensure!(status.success(), "sysctl: {status}");
-    let mut config = begin(&host);
+    let mut config = begin(&host) + BFD;
     config.push_str(
         "protocol kernel { ipv4 { import none; export where source = RTS_BGP; }; merge paths yes; }\n",
     );
@@ -37,7 +37,7 @@ pub(crate) fn start(keryx: &Keryx) -> Result<Bird> {
             node.name(),
             (&host, REMOTE_AS),
             (&node, LOCAL_AS),
-            "import all; export none",
+            "bfd on; ipv4 { import all; export none; }",
         ));
     }
     host.bird(&config)
@@ -45,21 +45,23 @@ pub(crate) fn start(keryx: &Keryx) -> Result<Bird> {
 
 /// The BIRD of a node, which says that it has the way to `address`.
 pub(crate) fn node_config(keryx: &Keryx, node: &Host, address: &str) -> String {
-    let mut config = begin(node);
+    let mut config = begin(node) + BFD;
     let _ = writeln!(config, "protocol static {{ ipv4; route {address}/32 unreachable; }}");
-    let export = "import none; export all; next hop self";
+    let export = "bfd on; ipv4 { import none; export all; next hop self; }";
     config.push_str(&session("uplink", (node, LOCAL_AS), (&host(keryx), REMOTE_AS), export));
     config
 }
 
-fn begin(host: &Host) -> String {
-    format!("log stderr all;\nrouter id {};\nprotocol device {{}}\n{BFD}", host.address_v4())
+/// The beginning of each configuration.
+pub(crate) fn begin(host: &Host) -> String {
+    format!("log stderr all;\nrouter id {};\nprotocol device {{}}\n", host.address_v4())
 }
 
-fn session(name: &str, local: (&Host, u32), remote: (&Host, u32), channel: &str) -> String {
+/// A session between the addresses of two hosts, each with its AS; what else there is to say of it is `more`.
+pub(crate) fn session(name: &str, local: (&Host, u32), remote: (&Host, u32), more: &str) -> String {
     format!(
-        "protocol bgp {name} {{ local {} as {}; neighbor {} as {}; bfd on; connect retry time 1; connect delay time 1; \
-         error wait time 1, 2; ipv4 {{ {channel}; }}; }}\n",
+        "protocol bgp {name} {{ local {} as {}; neighbor {} as {}; connect retry time 1; connect delay time 1; \
+         error wait time 1, 2; {more}; }}\n",
         local.0.address_v4(),
         local.1,
         remote.0.address_v4(),
@@ -76,4 +78,18 @@ pub(crate) fn wait_paths(keryx: &Keryx, address: &str, nodes: usize) -> Result<(
         let ways = text.matches("nexthop via").count().max(usize::from(text.contains(" via ")));
         Ok((ways == nodes).then_some(()))
     })
+}
+
+/// Waits until the router has the session of this name.
+pub(crate) fn established(bird: &Bird, name: &str) -> Result<()> {
+    wait::until(&format!("a session with {name}"), || {
+        Ok(bird.state(name)?.contains("Established").then_some(()))
+    })
+}
+
+/// Routes in the router's IPv4 table.
+pub(crate) fn count(bird: &Bird) -> Result<u32> {
+    let answer = bird.ask("show route count table master4")?;
+    let number = answer.split_whitespace().next().and_then(|number| number.parse().ok());
+    number.with_context(|| format!("BIRD does not count: {answer}"))
 }

@@ -105,9 +105,7 @@ impl Birds {
 /// Waits until the router has a session with every node.
 pub(crate) fn established(keryx: &keryx_tests::Keryx, bird: &Bird) -> Result<()> {
     for node in keryx.lab.nodes() {
-        wait::until(&format!("a session with {}", node.name()), || {
-            Ok(bird.state(node.name())?.contains("Established").then_some(()))
-        })?;
+        router::established(bird, node.name())?;
     }
     Ok(())
 }

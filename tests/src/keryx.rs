@@ -162,8 +162,11 @@ fn image(name: &str) -> Result<PathBuf> {
     Ok(archive)
 }
 
-/// A release program that `make image` built.
-pub(crate) fn program(name: &str) -> Result<PathBuf> {
+/// A release program that was built as those of the image are.
+///
+/// # Errors
+/// It is not there.
+pub fn program(name: &str) -> Result<PathBuf> {
     let built = |triple: &str| root().join("target").join(triple).join("release").join(name);
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     built(&triple)

@@ -113,6 +113,15 @@ impl Bird {
         Ok(routes(&self.ask("show route all where source = RTS_BGP")?))
     }
 
+    /// The route to this very prefix; without paths if there is none.
+    ///
+    /// # Errors
+    /// BIRD does not answer.
+    pub fn route(&self, prefix: &str) -> Result<BirdRoute> {
+        let found = self.ask(&format!("show route all where net = {prefix}"))?;
+        Ok(routes(&found).remove(prefix).unwrap_or_default())
+    }
+
     /// The process.
     pub fn process(&self) -> &Process {
         &self.process
