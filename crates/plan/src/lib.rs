@@ -33,6 +33,7 @@ mod reason;
 mod relation;
 pub mod rendezvous;
 mod service;
+mod shared_map;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -46,3 +47,4 @@ pub use nodes::{ANNOTATION_DRAIN, is_draining};
 pub use plan::{CANDIDATES_MAX, Changes, Decision, GroupPlan, GuardInput, Plan, Refusal, VipPlan};
 pub use reason::{Reason, StatusPart};
 pub use service::TrafficPolicy;
+pub use shared_map::SharedMap;

@@ -1,6 +1,6 @@
 //! The result: what to announce, what to guard, what was refused to whom.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,19 +10,19 @@ use keryx_api::l2_advertisement::ConflictDetection;
 use serde::{Deserialize, Serialize};
 
 use crate::bgp::{BgpDecision, BgpPlan};
-use crate::{GroupKey, NodeName, Owner, OwnerKey, Reason};
+use crate::{GroupKey, NodeName, Owner, OwnerKey, Reason, SharedMap};
 
 /// What one speaker should do now. Can be written down and read again, without what is refused.
 ///
-/// Entries are shared between one plan and the next: an entry that an update does not change stays the very same (by
-/// [`Arc::ptr_eq`]), so a copy is cheap, and a reader finds what changed without looking into all of them.
+/// Plans share what they have in common: a copy is cheap, and an entry that an update does not change stays the very same (by
+/// [`Arc::ptr_eq`]), so that a reader finds what changed without looking into all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Every address of ours, announced by this node or not.
-    pub vips: BTreeMap<IpAddr, Arc<VipPlan>>,
+    pub vips: SharedMap<IpAddr, Arc<VipPlan>>,
     /// The groups of these addresses: who may hold them.
     #[serde(with = "as_pairs")]
-    pub groups: BTreeMap<GroupKey, Arc<GroupPlan>>,
+    pub groups: SharedMap<GroupKey, Arc<GroupPlan>>,
     /// What the guard must know about the same addresses.
     pub guard: GuardInput,
     /// What this node says by BGP.
@@ -30,7 +30,7 @@ pub struct Plan {
     pub bgp: BgpPlan,
     /// Addresses that somebody has in a status or exposure and that are not announced for that owner by any node.
     #[serde(skip)]
-    pub refused: BTreeMap<(OwnerKey, IpAddr), Refusal>,
+    pub refused: SharedMap<(OwnerKey, IpAddr), Refusal>,
 }
 
 /// A map whose keys are no text, in forms that know no other keys.
@@ -38,19 +38,19 @@ mod as_pairs {
     use serde::de::Deserializer;
     use serde::{Serializer, de};
 
-    use super::{BTreeMap, Deserialize, Serialize};
+    use super::{Deserialize, Serialize, SharedMap};
 
     pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
-        map: &BTreeMap<K, V>,
+        map: &SharedMap<K, V>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(map)
     }
 
-    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<SharedMap<K, V>, D::Error>
     where
-        K: Deserialize<'de> + Ord,
-        V: Deserialize<'de>,
+        K: Deserialize<'de> + Ord + Clone,
+        V: Deserialize<'de> + Clone,
         D: Deserializer<'de>,
     {
         let pairs: Vec<(K, V)> = de::Deserialize::deserialize(deserializer)?;
@@ -130,7 +130,7 @@ pub struct Refusal {
 pub struct GuardInput {
     /// Every address of ours, with the ports that its owners claim, ascending: all ports of an exposure, whether a clone or the
     /// anchor serves them, and the ports of a plain Service.
-    pub vips: BTreeMap<IpAddr, Arc<[(Protocol, u16)]>>,
+    pub vips: SharedMap<IpAddr, Arc<[(Protocol, u16)]>>,
 }
 
 /// Where the plan differs from the one before the update: keys whose entry appeared, changed or went.

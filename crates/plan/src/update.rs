@@ -13,7 +13,8 @@ use crate::group::{Group, Vip};
 use crate::nodes::Nodes;
 use crate::placement::Placement;
 use crate::{
-    Changes, Decision, GroupExplanation, GroupKey, Index, NodeName, OwnerKey, Plan, Refusal, VipPlan,
+    Changes, Decision, GroupExplanation, GroupKey, Index, NodeName, OwnerKey, Plan, Refusal, SharedMap,
+    VipPlan,
 };
 
 /// The plan, and which part of it came from which group.
@@ -199,12 +200,11 @@ fn enter_bgp(group: &Group, nodes: &Nodes, objects: &Objects, advertiser: Advert
     }
 }
 
-/// Enters what came out of an update into `plan`, those entries that are as they were `before` as the very same. One by one,
-/// since to append a map would rebuild the whole one.
-fn enter_changed<K: Ord, V: PartialEq + ?Sized>(
-    plan: &mut BTreeMap<K, Arc<V>>,
-    mut before: BTreeMap<K, Arc<V>>,
-    after: BTreeMap<K, Arc<V>>,
+/// Enters what came out of an update into `plan`, those entries that are as they were `before` as the very same.
+fn enter_changed<K: Ord + Clone, V: PartialEq + ?Sized>(
+    plan: &mut SharedMap<K, Arc<V>>,
+    mut before: SharedMap<K, Arc<V>>,
+    after: SharedMap<K, Arc<V>>,
 ) {
     plan.extend(after.into_iter().map(|(key, new)| match before.remove(&key) {
         Some(old) if old == new => (key, old),
@@ -214,8 +214,8 @@ fn enter_changed<K: Ord, V: PartialEq + ?Sized>(
 
 /// Keys whose entry is in only one of the maps, or differs.
 fn differing_keys<K: Ord + Clone, V: PartialEq>(
-    before: &BTreeMap<K, V>,
-    after: &BTreeMap<K, V>,
+    before: &SharedMap<K, V>,
+    after: &SharedMap<K, V>,
 ) -> BTreeSet<K> {
     let keys = before.keys().chain(after.keys());
     keys.filter(|key| before.get(key) != after.get(key)).cloned().collect()

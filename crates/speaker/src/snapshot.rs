@@ -102,7 +102,7 @@ mod tests {
             lingers: false,
             revert: true,
         };
-        let mut plan = Plan { groups: BTreeMap::from([(group, Arc::new(group_plan))]), ..Plan::default() };
+        let mut plan = Plan { groups: [(group, Arc::new(group_plan))].into(), ..Plan::default() };
         plan.vips.insert(vip, Arc::new(vip_plan));
         plan.guard.vips.insert(vip, [(Protocol::Tcp, 80)].into());
         let internal_ips = vec!["198.51.100.1".parse().unwrap()];

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::Reason;
+use crate::{Reason, SharedMap};
 
 /// What this node should say by BGP. Entries are shared between one plan and the next, as those of [`Plan`](crate::Plan) are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub struct BgpPlan {
     /// BGPPeers that select this node and from which no session can be made, each with the reason in words.
     pub unusable: BTreeMap<Arc<str>, Arc<str>>,
     /// What is advertised, by prefix, host bits cut off.
-    pub routes: BTreeMap<IpNet, Arc<RoutePlan>>,
+    pub routes: SharedMap<IpNet, Arc<RoutePlan>>,
 }
 
 /// One session, with all that depends on the node resolved.

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::objects::Objects;
 use super::peers::Sessions;
 use super::{Advertisement, BgpDecision, RouteAttributes, RoutePlan};
+use crate::SharedMap;
 
 /// Octets that all communities of one route may take together: attributes and a prefix have to fit one message. Crate `bgp`
 /// takes 2,048, of which GRACEFUL_SHUTDOWN needs four while the node hands over.
@@ -66,7 +67,7 @@ impl Routes {
         &mut self,
         objects: &Objects,
         leaving: bool,
-        routes: &mut BTreeMap<IpNet, Arc<RoutePlan>>,
+        routes: &mut SharedMap<IpNet, Arc<RoutePlan>>,
     ) -> BTreeSet<IpNet> {
         let touched = std::mem::take(&mut self.touched);
         let mut changed = BTreeSet::new();

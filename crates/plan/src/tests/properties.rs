@@ -2,17 +2,17 @@
 
 mod model;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::fixtures::*;
 use crate::bgp::BgpDecision;
-use crate::{Changes, Decision, Index, Owner, Plan, Reason};
+use crate::{Changes, Decision, Index, Owner, Plan, Reason, SharedMap};
 use model::*;
 
-fn difference<K: Ord + Clone, V: PartialEq>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>) -> BTreeSet<K> {
+fn difference<K: Ord + Clone, V: PartialEq>(old: &SharedMap<K, V>, new: &SharedMap<K, V>) -> BTreeSet<K> {
     let mut keys: BTreeSet<K> = old.keys().chain(new.keys()).cloned().collect();
     keys.retain(|key| old.get(key) != new.get(key));
     keys

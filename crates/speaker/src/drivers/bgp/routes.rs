@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use keryx_bgp::{AttributeValues, Attributes};
+use keryx_plan::SharedMap;
 use keryx_plan::bgp::{BgpPlan, RouteAttributes, RoutePlan};
 
 /// The community by which a router is asked to prefer any other path before this one goes (RFC 8326 §4).
@@ -22,7 +23,7 @@ pub(super) struct Routes {
     /// Name of the peer.
     peer: Arc<str>,
     /// The plan that was followed last.
-    plan: BTreeMap<IpNet, Arc<RoutePlan>>,
+    plan: SharedMap<IpNet, Arc<RoutePlan>>,
     /// What the machine knows. Values are shared with it and between routes.
     told: BTreeMap<IpNet, Arc<Attributes>>,
     /// Routes that were told and leave go at this time.
@@ -40,7 +41,7 @@ struct Known {
 
 impl Routes {
     pub(super) fn new(peer: Arc<str>) -> Self {
-        Self { peer, plan: BTreeMap::new(), told: BTreeMap::new(), leave_at: None, known: BTreeMap::new() }
+        Self { peer, plan: SharedMap::new(), told: BTreeMap::new(), leave_at: None, known: BTreeMap::new() }
     }
 
     /// Follows a plan: what its peer has to be told now. Looks at every entry, and does no more for one that is the very

@@ -114,7 +114,7 @@ fn orders(number: u8, of: u8) -> Orders {
     };
     let plan = Plan {
         vips: vips.into_iter().map(|vip| (vip, Arc::new(vip_plan.clone()))).collect(),
-        groups: BTreeMap::from([(group, Arc::new(group_plan))]),
+        groups: [(group, Arc::new(group_plan))].into(),
         ..Plan::default()
     };
     let internal = |number: u8| vec![IpAddr::from([192, 0, 2, number])];
