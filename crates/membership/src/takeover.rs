@@ -25,7 +25,7 @@
 //!    unanswered, or three in a row if gossip hears nobody at all. Whoever has the turn asks. One that answers is asked again each second, about the next of its groups;
 //!    if such a one falls silent, the segment is asked about each of its groups.
 //! 8. Of two claims the higher term is better, then the heavier node, by a weight of group and node that needs no plan.
-//!    The holder of the worse stops at once, that of the better bursts again.
+//!    The holder of the worse stops at once, that of the better bursts again, also whenever it sees a burst of the other.
 //! 9. Terms: a claim that no live holder can mind bids the next even term above all. One on the group of a dead holder,
 //!    or by a node that hears no majority of the members on a group without known holder, bids low: odd, and below the
 //!    even one. It is raised above all after a second in which most members were heard all the time. So if a split
@@ -38,7 +38,8 @@
 //!    the other could announce.
 //! 10. Planned hand-over: from a holder that is draining at once, from one that is no candidate by this node's plan
 //!     after 250 ms (plans arrive at different times; 10 s if it lingers), the first in turn claims with a higher term and bursts while the
-//!     old one still answers. The old one hears it, stops and tells its release; the new one bursts again. A draining
+//!     old one still answers. One that drains and is heard again for less than 250 ms may do so only because it heard nobody, and is
+//!     given that time. The old one hears it, stops and tells its release; the new one bursts again. A draining
 //!     node takes nothing over by this rule. If nobody takes it, the old one keeps it.
 //! 11. A holder that an obstacle hinders, or that is no candidate and reaches no endpoint, stops at once and tells its
 //!     release, whether or not another can take the group.

@@ -47,6 +47,8 @@ pub struct Metrics {
     pub plan_is_stale: Gauge,
     /// Other speakers that are heard.
     pub members: Gauge,
+    /// 1 while no other speaker is heard and no node answers, so that this one hands over what it holds.
+    pub is_deaf: Gauge,
     /// Groups that this node took over, by cause.
     pub moves: Family<CauseLabels, Counter>,
     /// VIPs that a station uses which is no member.
@@ -261,6 +263,11 @@ impl Metrics {
             metrics.plan_is_stale.clone(),
         );
         registry.register("members", "Other speakers that are heard", metrics.members.clone());
+        registry.register(
+            "is_deaf",
+            "1 while no other speaker is heard and no node answers, so that this one hands over what it holds",
+            metrics.is_deaf.clone(),
+        );
         registry.register(
             "moves",
             "Groups of VIPs that this node took over, by cause",

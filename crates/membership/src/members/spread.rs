@@ -65,10 +65,15 @@ impl Members {
         }
     }
 
-    /// On all paths: news is rare, and a path that was cut just now still passes for the best.
+    /// On all paths: news is rare, and a path that was cut just now still passes for the best. Who hears nobody tells those
+    /// that it heard last: they may hear it all the same.
     pub(super) fn push(&mut self, message: &Message) {
         let mut to: Vec<_> = self.members().collect();
-        if self.are_many() {
+        if to.is_empty() {
+            let lost = self.table.iter().filter(|(_, entry)| entry.lost);
+            to = lost.map(|(node, _)| node).collect();
+        }
+        if to.len() > FEW {
             to = self.random.choose(to, FAN_OUT);
         }
         for node in to {

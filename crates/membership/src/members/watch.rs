@@ -109,8 +109,13 @@ impl Members {
         let absent = self.table.iter().filter(|(node, entry)| *node != self.node && !entry.is_up());
         let absent = absent.map(|(node, _)| node).collect();
         let call = self.heartbeat(true);
+        // One that does not hear this node's questions cannot ask for what it says of itself.
+        let facts = if self.joined() { None } else { self.facts_message(self.node) };
         for node in self.random.choose(absent, count) {
             self.send_on_all_paths(node, &call);
+            if let Some(facts) = &facts {
+                self.send_on_all_paths(node, facts);
+            }
         }
     }
 

@@ -385,6 +385,7 @@ impl Group {
         // Who is alive by gossip gives way by gossip, where the terms are known. One that restarts is back, it seems,
         // and gossip does not say so.
         if let Some(Presence::Alive | Presence::Draining) = context.roster.presence(node) {
+            self.speak_over(context, node, out);
             return false;
         }
         let leaving = !self.ranked().contains(&context.me) || context.roster.is_draining(context.me);
@@ -402,6 +403,15 @@ impl Group {
             out.actions.push_back(Action::Burst { group: context.group });
         }
         true
+    }
+
+    /// Rule 8: a member whose claim is known to be worse has just told the segment that it has the group. It may hear nobody,
+    /// so its frame is answered by a burst, for the neighbour caches that took it in.
+    fn speak_over(&self, context: &Context<'_>, node: NodeId, out: &mut Outbox) {
+        let (Some(own), Some(rival)) = (self.claims.get(context.me), self.claims.get(node)) else { return };
+        if outbids(context.group, (own.term, own.node), (rival.term, rival.node)) {
+            out.actions.push_back(Action::Burst { group: context.group });
+        }
     }
 
     /// Enters a claim that the segment shows. It is newer than any word of a node that gossip does not hear.

@@ -20,6 +20,8 @@ pub(super) struct Roster {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) presence: Presence,
+    /// Since when gossip hears it; the last time, if it does not.
+    heard_since: Option<Instant>,
     /// Questions to its kernel in a row that stayed without an answer, while its speaker restarts.
     pub(super) kernel_silences: u32,
     /// Groups in which it is a candidate or has a claim: those to decide anew when it changes.
@@ -76,7 +78,12 @@ impl Doubt {
 
 impl Roster {
     pub(super) fn new(me: NodeId, now: Instant) -> Self {
-        let member = Member { presence: Presence::Alive, kernel_silences: 0, groups: BTreeSet::new() };
+        let member = Member {
+            presence: Presence::Alive,
+            heard_since: None,
+            kernel_silences: 0,
+            groups: BTreeSet::new(),
+        };
         let mut roster =
             Self { me, members: BTreeMap::from([(me, member)]), heard: 0, dead: 0, majority_since: None };
         roster.set(me, Presence::Alive, now);
@@ -116,6 +123,7 @@ impl Roster {
     fn entry(&mut self, node: NodeId, now: Instant) -> &mut Member {
         self.members.entry(node).or_insert_with(|| Member {
             presence: Presence::Doubted(Doubt::new(false, now)),
+            heard_since: None,
             kernel_silences: 0,
             groups: BTreeSet::new(),
         })
@@ -124,6 +132,9 @@ impl Roster {
     pub(super) fn set(&mut self, node: NodeId, presence: Presence, now: Instant) {
         let member = self.entry(node, now);
         let before = std::mem::replace(&mut member.presence, presence);
+        if is_heard(presence) && !is_heard(before) {
+            member.heard_since = Some(now);
+        }
         member.kernel_silences = 0;
         if node != self.me {
             self.heard -= usize::from(is_heard(before));
@@ -161,6 +172,11 @@ impl Roster {
     /// True if gossip hears the node now.
     pub(super) fn hears(&self, node: NodeId) -> bool {
         node == self.me || self.presence(node).is_some_and(is_heard)
+    }
+
+    /// Since when gossip has heard the node, if it does now.
+    pub(super) fn heard_since(&self, node: NodeId) -> Option<Instant> {
+        self.members.get(&node).filter(|member| is_heard(member.presence))?.heard_since
     }
 
     pub(super) fn is_draining(&self, node: NodeId) -> bool {

@@ -128,7 +128,13 @@ impl Group {
         self.wish = Some((wish, since));
         let config = context.config;
         let patience = match wish {
-            Wish::Draining | Wish::Rebalance => Duration::ZERO,
+            Wish::Rebalance => Duration::ZERO,
+            // It may have said so while it heard nobody, and take it back now that it does.
+            Wish::Draining => {
+                let heard_since = self.holder.and_then(|holder| context.roster.heard_since(holder));
+                let settled = heard_since.map_or(context.now, |since| since + config.handover_settle);
+                settled.saturating_duration_since(since)
+            }
             Wish::NoCandidate if self.candidacy.as_ref().is_some_and(|candidacy| candidacy.lingers) => {
                 config.linger
             }

@@ -24,12 +24,13 @@ impl Speaker {
         Self { machine: Takeover::new(ME, Config::default(), now), now, kernel_asked: 0 }
     }
 
-    /// Synced, with two live members.
+    /// Synced, with two live members that have been heard for long enough to be taken at their word.
     fn active() -> Self {
         let mut speaker = Self::starting();
         speaker.member(A, Liveness::Alive);
         speaker.member(B, Liveness::Alive);
         speaker.machine.handle_synced(speaker.now);
+        speaker.pass(Config::default().handover_settle);
         assert_eq!(speaker.actions(), []);
         speaker
     }

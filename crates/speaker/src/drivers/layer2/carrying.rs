@@ -98,6 +98,7 @@ impl Machines {
             }
         }
         if changed {
+            self.note_isolation(now);
             self.look_for_cuts(now);
             self.learn(now);
             self.place_anew(now);

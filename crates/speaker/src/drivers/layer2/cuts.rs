@@ -53,7 +53,8 @@ impl Machines {
         }
     }
 
-    fn ask_kernels_on(&mut self, index: IfIndex, nodes: &BTreeSet<NodeId>, now: Instant) -> usize {
+    /// Asks the kernels of these nodes for their own addresses on an interface's segments. Says how many were asked.
+    pub(super) fn ask_kernels_on(&mut self, index: IfIndex, nodes: &BTreeSet<NodeId>, now: Instant) -> usize {
         self.use_interface(index, now);
         let addresses = self.placing.link(index).map(|link| link.addresses.clone()).unwrap_or_default();
         let mut asked = 0;
@@ -74,7 +75,9 @@ impl Machines {
 
     /// Takes whether a neighbour's kernel answered on a silent segment.
     pub(super) fn take_segment_answer(&mut self, index: IfIndex, answered: bool, now: Instant) {
-        let Some(suspicion) = self.cuts.0.get_mut(&index) else { return };
+        let Some(suspicion) = self.cuts.0.get_mut(&index) else {
+            return self.take_kernel_heard(answered, now);
+        };
         suspicion.answered |= answered;
         suspicion.left = suspicion.left.saturating_sub(1);
         if suspicion.answered || suspicion.left == 0 {

@@ -78,7 +78,7 @@ impl Machines {
     pub(super) fn tell_facts(&mut self) {
         let facts = Facts {
             interfaces: self.placing.facts(),
-            draining: self.draining,
+            draining: self.draining || self.hearing.is_deaf(),
             restarting_secs: self.restarting_secs,
         };
         if let Err(error) = self.members.set_facts(facts) {

@@ -16,6 +16,7 @@ use tracing::warn;
 
 use super::conflicts::Conflicts;
 use super::cuts::Cuts;
+use super::hearing::Hearing;
 use super::paths::Paths;
 use super::placing::Placing;
 use super::questions::Questions;
@@ -59,6 +60,7 @@ pub(super) struct Machines {
     pub(super) seeds: Vec<Seed>,
     pub(super) paths: Paths,
     pub(super) cuts: Cuts,
+    pub(super) hearing: Hearing,
     /// As last taken in.
     pub(super) plan: Arc<Plan>,
     /// The groups of the plan.
@@ -144,6 +146,7 @@ impl Machines {
             seeds: Vec::new(),
             paths: Paths::default(),
             cuts: Cuts::default(),
+            hearing: Hearing::default(),
             plan: Arc::default(),
             groups: BTreeMap::new(),
             group_of: BTreeMap::new(),
@@ -179,12 +182,14 @@ impl Machines {
 
     /// Takes a datagram of another speaker.
     pub(super) fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
+        self.note_heard(now);
         // Counted there, by reason.
         let _rejected = self.members.handle_input(from, datagram, now);
     }
 
     /// Takes a frame that an interface received.
     pub(super) fn handle_frame(&mut self, index: IfIndex, frame: &[u8], now: Instant) {
+        self.note_heard(now);
         self.announcer.handle_input(index, frame, now);
     }
 
@@ -197,6 +202,7 @@ impl Machines {
         if self.cuts.poll_timeout().is_some_and(|due| due <= now) {
             self.look_for_cuts(now);
         }
+        self.ask_whom_it_hears(now);
         self.settle(now);
     }
 
@@ -208,6 +214,7 @@ impl Machines {
             self.announcer.poll_timeout(),
             self.note_at,
             self.cuts.poll_timeout(),
+            self.hearing.poll_timeout(),
             self.returned.values().map(|returned| returned.due).min(),
         ];
         due.into_iter().flatten().min()

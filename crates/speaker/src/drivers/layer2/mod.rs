@@ -33,6 +33,7 @@ mod conflicts;
 mod cuts;
 mod following;
 mod gossip;
+mod hearing;
 mod holds_file;
 mod machines;
 mod paths;

@@ -35,6 +35,10 @@ struct Node {
     number: u8,
     /// No frame and no datagram passes its `eth0`.
     unplugged: bool,
+    /// Nothing comes in there, and what it sends leaves.
+    deaf: bool,
+    /// Nothing that it sends leaves there, and what others send comes in.
+    mute: bool,
     /// It does not run.
     frozen: bool,
     carrier: bool,
@@ -56,13 +60,22 @@ struct World {
     gossip_blocked: bool,
     /// A firewall drops it on the segment, and lets it pass on the management network.
     gossip_blocked_on_segment: bool,
+    /// There is no management network.
+    one_network: bool,
     /// So many of 100 datagrams are lost.
     loss: u64,
+    /// So many of 100 frames are, at each station for itself.
+    frame_loss: u64,
     /// State of the chance by which they are.
     chance: u64,
     /// For how long two nodes announced at once, at the longest.
     overlap: Duration,
     two_since: Option<Instant>,
+    /// For how long no node announced that sends and receives, at the longest.
+    outage: Duration,
+    none_since: Option<Instant>,
+    /// The hardware address by which a client on the segment knows the first VIP: the last that claimed it there.
+    cached: Option<MacAddr>,
 }
 
 fn name(number: u8) -> NodeName {
@@ -175,6 +188,8 @@ impl World {
                 kernel,
                 number,
                 unplugged: false,
+                deaf: false,
+                mute: false,
                 frozen: false,
                 carrier: true,
                 waiting: Vec::new(),
@@ -188,17 +203,41 @@ impl World {
             now,
             gossip_blocked,
             gossip_blocked_on_segment: false,
+            one_network: false,
             loss: 0,
+            frame_loss: 0,
             chance: seed,
             overlap: Duration::ZERO,
             two_since: None,
+            outage: Duration::ZERO,
+            none_since: None,
+            cached: None,
         };
         for node in &mut world.nodes {
             node.machines.follow(&orders(node.number, count), &links(node.number, true), now);
         }
         world.run(Duration::from_secs(3));
         assert_eq!(world.announcers().len(), 1);
+        world.outage = Duration::ZERO;
         world
+    }
+
+    /// The nodes that answer a client: they announce, and are reached and heard by it.
+    fn answerers(&self) -> Vec<usize> {
+        let answers = |place: &usize| {
+            let node = &self.nodes[*place];
+            !(node.frozen || node.unplugged || node.deaf || node.mute)
+        };
+        self.announcers().into_iter().filter(answers).collect()
+    }
+
+    /// True with a chance of so many of 100.
+    fn chance(&mut self, percent: u64) -> bool {
+        // xorshift64 (Marsaglia 2003).
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        self.chance % 100 < percent
     }
 
     /// The nodes that announce, by their places. Each announces both VIPs or none.
@@ -290,17 +329,28 @@ impl World {
     }
 
     fn look(&mut self) {
-        // A frozen node answers nobody, and one that is unplugged is not heard.
-        let heard = self
-            .announcers()
-            .into_iter()
-            .filter(|place| !self.nodes[*place].frozen && !self.nodes[*place].unplugged);
-        if heard.count() < 2 {
-            self.two_since = None;
-            return;
+        let count = self.answerers().len();
+        let lasts = |since: &mut Option<Instant>, longest: &mut Duration, holds: bool| {
+            *since = holds.then(|| since.unwrap_or(self.now));
+            *longest = since.map_or(*longest, |since| (self.now - since).max(*longest));
+        };
+        lasts(&mut self.two_since, &mut self.overlap, count > 1);
+        lasts(&mut self.none_since, &mut self.outage, count == 0);
+    }
+
+    fn mac(&self, place: usize) -> MacAddr {
+        MacAddr([2, 0, 0, 0, ETH0 as u8, self.nodes[place].number])
+    }
+
+    /// A client takes a frame in, as Linux does: a gratuitous ARP reply.
+    fn cache(&mut self, frame: &[u8]) {
+        let vip: IpAddr = VIPS[0].parse().unwrap();
+        let IpAddr::V4(vip) = vip else { return };
+        // Ethernet, then ARP: operation 2, sender and target both the VIP.
+        let is_arp_reply = frame.len() >= 42 && frame[12..14] == [8, 6] && frame[20..22] == [0, 2];
+        if is_arp_reply && frame[28..32] == vip.octets() && frame[38..42] == vip.octets() {
+            self.cached = frame[22..28].try_into().ok().map(MacAddr);
         }
-        let since = *self.two_since.get_or_insert(self.now);
-        self.overlap = self.overlap.max(self.now - since);
     }
 
     /// Carries everything that is ready, until nothing is.
@@ -310,7 +360,8 @@ impl World {
             for from in 0..self.nodes.len() {
                 while let Some(transmit) = self.nodes[from].machines.announcer_mut().poll_transmit() {
                     carried = true;
-                    if transmit.interface == IfIndex(ETH0) && !self.nodes[from].unplugged {
+                    let leaves = !self.nodes[from].unplugged && !self.nodes[from].mute;
+                    if transmit.interface == IfIndex(ETH0) && leaves {
                         self.deliver_frame(from, &transmit.frame);
                     }
                 }
@@ -332,9 +383,14 @@ impl World {
 
     fn deliver_frame(&mut self, from: usize, frame: &[u8]) {
         let now = self.now;
+        self.cache(frame);
         let mut replies = Vec::new();
-        for (place, node) in self.nodes.iter_mut().enumerate() {
-            if place == from || node.unplugged {
+        for place in 0..self.nodes.len() {
+            if self.frame_loss > 0 && self.chance(self.frame_loss) {
+                continue;
+            }
+            let node = &mut self.nodes[place];
+            if place == from || node.unplugged || node.deaf {
                 continue;
             }
             node.kernel.handle_input(IfIndex(ETH0), frame, now);
@@ -347,6 +403,9 @@ impl World {
             }
         }
         for (place, reply) in replies {
+            if self.nodes[place].mute {
+                continue;
+            }
             self.deliver_frame(place, &reply);
         }
     }
@@ -356,17 +415,16 @@ impl World {
         let [first, .., host] = ip.octets();
         let on_segment = first == 192;
         let now = self.now;
-        let (cut, number) = (self.nodes[from].unplugged, self.nodes[from].number);
+        let (cut, number) =
+            (self.nodes[from].unplugged || self.nodes[from].mute, self.nodes[from].number);
+        let is_lost = self.chance(self.loss);
         let Some(node) = self.nodes.iter_mut().find(|node| node.number == host) else { return };
-        // xorshift64 (Marsaglia 2003).
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        if self.chance % 100 < self.loss {
+        if is_lost {
             return;
         }
-        let blocked = self.gossip_blocked || on_segment && self.gossip_blocked_on_segment;
-        if blocked || (on_segment && (cut || node.unplugged)) {
+        let blocked = self.gossip_blocked
+            || if on_segment { self.gossip_blocked_on_segment } else { self.one_network };
+        if blocked || (on_segment && (cut || node.unplugged || node.deaf)) {
             return;
         }
         let source =
@@ -493,6 +551,84 @@ fn a_lost_carrier_is_told_by_the_other_network_at_once() {
         world.run(Duration::from_secs(3));
         assert_eq!(world.holder(), successor);
     });
+}
+
+/// Without the management network, which is cut first.
+fn tell_on_one_network(count: u8, story: impl Fn(&mut World)) {
+    tell(count, false, |world| {
+        world.one_network = true;
+        world.run(Duration::from_secs(1));
+        story(world);
+    });
+}
+
+#[test]
+fn a_holder_that_sends_and_hears_nothing_is_followed_in_half_a_second_and_no_second_announcer_afterwards() {
+    for count in [2, 3] {
+        tell_on_one_network(count, |world| {
+            let holder = world.holder();
+            world.nodes[holder].deaf = true;
+            world.run(HALF_A_SECOND);
+            let [successor] = world.answerers()[..] else { panic!("{:?} answer", world.answerers()) };
+            assert!(world.outage < HALF_A_SECOND, "nobody answered for {:?}", world.outage);
+            // It repeats its announcement each minute, and a client that takes that in is told better at once.
+            world.run(Duration::from_secs(70));
+            assert_eq!(world.cached, Some(world.mac(successor)));
+            world.nodes[holder].deaf = false;
+            world.run(Duration::from_secs(3));
+            assert_eq!(world.holder(), successor);
+            assert!(world.overlap <= Duration::from_millis(200), "two answered for {:?}", world.overlap);
+        });
+    }
+}
+
+#[test]
+fn a_node_that_hears_nothing_takes_no_client_from_the_holder() {
+    tell_on_one_network(3, |world| {
+        let holder = world.holder();
+        let deaf = (holder + 1) % 3;
+        world.nodes[deaf].deaf = true;
+        for _ in 0..15 {
+            world.run(Duration::from_secs(5));
+            assert_eq!(world.answerers(), [holder]);
+            assert_eq!(world.cached, Some(world.mac(holder)));
+        }
+        world.nodes[deaf].deaf = false;
+        world.run(Duration::from_secs(3));
+        assert_eq!(world.holder(), holder);
+        assert!(world.overlap <= Duration::from_millis(200), "two answered for {:?}", world.overlap);
+    });
+}
+
+#[test]
+fn the_last_living_node_hears_nobody_and_goes_on() {
+    tell_on_one_network(2, |world| {
+        let holder = world.holder();
+        let other = 1 - holder;
+        (world.nodes[other].frozen, world.nodes[other].unplugged) = (true, true);
+        world.run(Duration::from_secs(10));
+        assert_eq!(world.holder(), holder);
+        (world.nodes[other].frozen, world.nodes[other].unplugged) = (false, false);
+        world.restart(other, Duration::from_millis(10));
+        world.run(Duration::from_secs(5));
+        assert_eq!(world.holder(), holder, "who comes back takes nothing away");
+        assert_eq!((world.outage, world.overlap), (Duration::ZERO, Duration::ZERO));
+    });
+}
+
+#[test]
+fn a_tenth_of_all_frames_and_datagrams_lost_moves_nothing() {
+    for one_network in [false, true] {
+        tell(3, false, |world| {
+            world.one_network = one_network;
+            world.run(Duration::from_secs(1));
+            let holder = world.holder();
+            (world.loss, world.frame_loss) = (10, 10);
+            world.run(Duration::from_secs(30));
+            assert_eq!(world.holder(), holder);
+            assert_eq!((world.outage, world.overlap), (Duration::ZERO, Duration::ZERO));
+        });
+    }
 }
 
 #[test]

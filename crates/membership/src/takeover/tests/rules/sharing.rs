@@ -100,6 +100,20 @@ fn disputing(rival: NodeId) -> Speaker {
 }
 
 #[test]
+fn rule_8_each_burst_of_a_member_whose_claim_is_worse_brings_one_of_the_better() {
+    let mut speaker = Speaker::holding(&[ME, A, B]);
+    speaker.hold(A, 1);
+    speaker.actions();
+    for _ in 0..2 {
+        speaker.machine.handle_sighting(A, G, speaker.now);
+        assert_eq!(speaker.actions(), [Action::Burst { group: G }]);
+    }
+    // Of whom no claim is known, it may be the better one.
+    speaker.machine.handle_sighting(B, G, speaker.now);
+    assert_eq!(speaker.actions(), []);
+}
+
+#[test]
 fn rule_9_of_two_announcers_whom_gossip_does_not_join_the_lighter_asks_and_stops() {
     let (lighter, heavier) = lighter_and_heavier();
     for (rival, stops) in [(lighter, false), (heavier, true)] {
@@ -175,6 +189,27 @@ fn rule_9_a_node_that_does_not_hear_all_looks_out_for_a_second_announcer() {
     speaker.member(A, Liveness::Alive);
     speaker.pass(ms(10_000));
     assert_eq!(speaker.actions(), []);
+}
+
+#[test]
+fn rule_10_a_holder_that_drains_and_has_only_just_been_heard_again_is_given_time_to_take_that_back() {
+    let settle = Config::default().handover_settle;
+    for takes_back in [true, false] {
+        let mut speaker = Speaker::watching(&[A, ME, B]);
+        speaker.pass(ms(5000));
+        speaker.member(A, Liveness::Dead);
+        speaker.dead(A, true);
+        speaker.actions();
+        speaker.member(A, Liveness::Draining);
+        speaker.hold(A, 2);
+        speaker.pass(settle - ms(1));
+        assert_eq!(speaker.moved(), None);
+        if takes_back {
+            speaker.member(A, Liveness::Alive);
+        }
+        speaker.pass(ms(2));
+        assert_eq!(speaker.moved(), (!takes_back).then_some(Cause::HolderDraining));
+    }
 }
 
 #[test]
