@@ -218,6 +218,7 @@ impl Machines {
         match self.announcer.announce(index, vip, now) {
             Ok(()) => {
                 self.on_wire.insert(vip, index);
+                self.cuts.note_use(index, now);
             }
             Err(error) => warn!("failed to announce {vip}: {error}"),
         }

@@ -61,7 +61,8 @@ impl Machines {
         if self.hearing.told && !is_isolated {
             info!("other speakers are heard again");
         }
-        self.hearing = Hearing { isolated: is_isolated, due: is_isolated.then_some(now), ..Hearing::default() };
+        self.hearing =
+            Hearing { isolated: is_isolated, due: is_isolated.then_some(now), ..Hearing::default() };
     }
 
     /// Something came in: a datagram of a speaker, or a frame about an address of this node.

@@ -55,7 +55,7 @@ impl Placing {
         {
             return Err(Hindered {
                 obstacle: Obstacle::CarrierLost,
-                why: format!("no other node is heard or answers on {}, where {vip} belongs", link.name),
+                why: format!("no other node answers on {}, where {vip} belongs", link.name),
             });
         }
         let internal = self.internal_ips.iter().copied().find(|ip| ip.is_ipv4() == vip.is_ipv4());
