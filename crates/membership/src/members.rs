@@ -83,7 +83,6 @@ pub struct Members {
     catching_up: bool,
     /// A stall before this was noticed.
     excused: Instant,
-    left: bool,
     outbox: VecDeque<Outgoing>,
     events: VecDeque<Event>,
     counters: Counters,
@@ -126,7 +125,6 @@ impl Members {
             sync_by: Some(now + ms(config.timing.sync_limit_ms)),
             catching_up: false,
             excused: now,
-            left: false,
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -223,26 +221,9 @@ impl Members {
         }
     }
 
-    /// Says goodbye: the others call this node down at once. After the datagrams that this makes ready, nothing more is
-    /// sent and nothing received counts.
-    pub fn leave(&mut self) {
-        self.push_changes();
-        self.table.update(self.node, |own| own.record.iter_mut().for_each(|record| record.down = true));
-        self.rumours = BTreeSet::from([self.node]);
-        self.push_rumours();
-        // Those who hear it most are not to wait for others to pass it on.
-        let goodbye = Message::Records(vec![self.table.own()]);
-        let neighbours: Vec<_> = self.watches.keys().copied().collect();
-        neighbours.into_iter().for_each(|node| self.send(node, &goodbye));
-        self.left = true;
-    }
-
     /// Does what is due: heartbeats, questions, accusations, repetitions. Read all datagrams that wait in the socket
     /// before calling this, so that no one is accused whose answer is already there.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.left {
-            return;
-        }
         self.notice_stall(now);
         self.watch_over(now);
         if self.next_heartbeat <= now {
@@ -262,12 +243,9 @@ impl Members {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due; `None` after [`leave`](Self::leave).
+    /// When [`handle_timeout`](Self::handle_timeout) is due; heartbeats always are.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.left {
-            return None;
-        }
         let watches = self.watches.values().map(|watch| watch.due(&self.timing));
         let pulls = self.pulls.values().map(|pull| pull.due);
         [Some(self.next_heartbeat), self.is_searching().then_some(self.next_search)]
@@ -281,7 +259,7 @@ impl Members {
 
     /// The next datagram to send, until there is none. Ask after every other call.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        if self.outbox.is_empty() && !self.left {
+        if self.outbox.is_empty() {
             self.push_changes();
         }
         let outgoing = self.outbox.pop_front()?;

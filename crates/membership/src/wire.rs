@@ -34,7 +34,7 @@ pub(crate) enum Standing {
     Up,
     /// Not heard by this node, which hears nobody else either; no accusation.
     Lost,
-    /// Dead, as somebody found out who hears others, or gone by its own word.
+    /// Dead, as somebody found out who hears others.
     Down,
 }
 

@@ -20,7 +20,7 @@ pub struct Transmit {
 pub enum Event {
     /// The node is alive.
     Up(NodeId),
-    /// The node is dead, has left, or cannot be heard. What it held is still known, until it is back or forgotten.
+    /// The node is dead, or cannot be heard. What it held is still known, until it is back or forgotten.
     Down(NodeId),
     /// The node told something new of itself; see [`Members::facts`](crate::Members::facts).
     Facts(NodeId),

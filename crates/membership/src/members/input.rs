@@ -21,9 +21,6 @@ impl Members {
     /// # Errors
     /// If nothing of it counts. All is counted, so a driver has nothing to do about it.
     pub fn handle_input(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) -> Result<(), Rejected> {
-        if self.left {
-            return Ok(());
-        }
         self.notice_stall(now);
         let taken = self.take(from, datagram, now);
         match taken {

@@ -13,7 +13,6 @@ enum Op {
     Run(u64),
     Kill(usize),
     Start(usize),
-    Leave(usize),
     Freeze(usize, u64),
     Cut(usize, usize),
     Split(usize),
@@ -33,7 +32,6 @@ fn op(count: usize) -> impl Strategy<Value = Op> {
         6 => (1_u64..700).prop_map(Op::Run),
         1 => node().prop_map(Op::Kill),
         2 => node().prop_map(Op::Start),
-        1 => node().prop_map(Op::Leave),
         1 => (node(), 1_u64..1_500).prop_map(|(node, ms)| Op::Freeze(node, ms)),
         1 => (node(), node()).prop_map(|(from, to)| Op::Cut(from, to)),
         1 => (1..count).prop_map(Op::Split),
@@ -55,11 +53,6 @@ fn apply(sim: &mut Sim, op: Op, count: usize) {
         Op::Kill(node) => sim.kill(node),
         Op::Start(node) if sim.members(node).is_none() => sim.start_node(node),
         Op::Start(_) => {}
-        Op::Leave(node) => {
-            sim.with(node, crate::Members::leave);
-            sim.run_ms(1);
-            sim.kill(node);
-        }
         Op::Freeze(node, ms) => sim.freeze(node, Duration::from_millis(ms)),
         Op::Cut(from, to) => {
             sim.network.cuts.insert((from, to, 0));

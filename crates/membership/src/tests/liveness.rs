@@ -133,20 +133,6 @@ fn a_restart_quicker_than_the_detection_is_no_death_but_ends_the_holds() {
 }
 
 #[test]
-fn a_node_that_leaves_is_down_at_once_and_can_return() {
-    let mut sim = Sim::joined(3, 1, 2);
-    let left = sim.now();
-    sim.with(2, crate::Members::leave);
-    assert_eq!(sim.members(2).unwrap().poll_timeout(), None);
-    sim.run_ms(2);
-    assert!(*known_down(&sim, 2, left).last().unwrap() < Duration::from_millis(2));
-    sim.run_ms(500);
-    assert!(sim.with(2, |members| members.poll_transmit().is_none()).unwrap());
-    sim.start_node(2);
-    assert!(sim.run_until(50, Sim::agree));
-}
-
-#[test]
 fn a_stopped_process_accuses_nobody_when_it_goes_on() {
     for (count, seed) in [(3, 1), (3, 2), (10, 3)] {
         let mut sim = Sim::joined(count, 1, seed);

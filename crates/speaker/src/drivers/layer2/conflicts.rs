@@ -13,6 +13,9 @@ use super::machines::Machines;
 use super::questions::{Found, Stranger};
 use super::reports::Report;
 
+/// So many stations that answer for anything are remembered; more is a flood of made-up addresses.
+const PROXIES_MAX: usize = 64;
+
 /// At most one for each VIP.
 #[derive(Debug, Default)]
 pub(super) struct Conflicts {
@@ -37,9 +40,9 @@ impl Conflicts {
         self.by_vip.retain(|vip, _| matters(*vip));
     }
 
-    /// A station answers for anything. True the first time.
+    /// A station answers for anything. True the first time, unless there are too many to remember.
     pub(super) fn note_proxy(&mut self, proxy: Stranger) -> bool {
-        self.proxies.insert((proxy.interface, proxy.mac))
+        self.proxies.len() < PROXIES_MAX && self.proxies.insert((proxy.interface, proxy.mac))
     }
 
     pub(super) fn get(&self, vip: IpAddr) -> Option<MacAddr> {
@@ -129,5 +132,23 @@ impl Machines {
             on_wire.contains_key(&vip)
                 || group_of.get(&vip).is_some_and(|group| takeover.holder(*group).is_none())
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_stations_that_answer_for_anything_is_not_remembered_and_each_of_few_is_said_once() {
+        let proxy = |number: u16| {
+            let [high, low] = number.to_be_bytes();
+            let mac = MacAddr([2, 0, 0, 0, high, low]);
+            Stranger { vip: IpAddr::from([192, 0, 2, 1]), interface: IfIndex(1), mac }
+        };
+        let mut conflicts = Conflicts::default();
+        assert_eq!([conflicts.note_proxy(proxy(0)), conflicts.note_proxy(proxy(0))], [true, false]);
+        let said = (1..1_000).filter(|number| conflicts.note_proxy(proxy(*number))).count();
+        assert_eq!((said, conflicts.proxies.len()), (PROXIES_MAX - 1, PROXIES_MAX));
     }
 }
