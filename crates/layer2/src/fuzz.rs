@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use crate::wire::arp::{ArpPacket, Operation};
+use crate::router_discovery::RouterDiscovery;
 use crate::wire::ndp::{Message, NdpPacket};
+use crate::wire::router::{HOP_LIMIT, RouterMessage};
 use crate::{Announcer, Check, Config, IfIndex, MacAddr};
 
 /// Of each thing that is asked for after a step, more than any step may bring.
@@ -29,6 +31,26 @@ pub fn frame(octets: &[u8]) {
             *nonce = None;
         }
         assert_eq!(NdpPacket::parse(&packet.emit()), Ok(packet));
+    }
+}
+
+/// A message of a router or to one that is read is read as the same when it is written again; whatever comes, what is due next lies ahead, and a
+/// router is only known by its link-local address.
+pub fn router_message(octets: &[u8], now: Instant) {
+    let sources = [Ipv6Addr::UNSPECIFIED, Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1), Ipv6Addr::LOCALHOST];
+    for source in sources {
+        if let Ok(message) = RouterMessage::parse(octets, source, HOP_LIMIT) {
+            assert_eq!(RouterMessage::parse(&message.emit(), source, HOP_LIMIT), Ok(message));
+        }
+        let mut discovery = RouterDiscovery::new(OWN, 1, now);
+        discovery.handle_input(octets, source, HOP_LIMIT, now);
+        assert!(discovery.router().is_none_or(|router| router.is_unicast_link_local()));
+        for _ in 0..ENOUGH {
+            let due = discovery.poll_timeout();
+            discovery.handle_timeout(due);
+            while discovery.poll_transmit(due).is_some() {}
+            assert!(discovery.poll_timeout() > due, "a storm");
+        }
     }
 }
 
@@ -205,5 +227,12 @@ mod tests {
         #[expect(clippy::disallowed_methods, reason = "a virtual clock needs some instant to count from")]
         let now = Instant::now();
         replay("layer2_announcer", |script| announcer(script, now));
+    }
+
+    #[test]
+    fn the_corpus_of_router_messages_holds() {
+        #[expect(clippy::disallowed_methods, reason = "a virtual clock needs some instant to count from")]
+        let now = Instant::now();
+        replay("layer2_router", |octets| router_message(octets, now));
     }
 }

@@ -13,6 +13,7 @@
 //! | RFC 5227 §2.4 | a conflict, and its defence, at most one in 10 s |
 //! | RFC 4861 §7.1 | what makes a solicitation or an advertisement one to discard silently |
 //! | RFC 4861 §7.2.4, §7.2.6 | the answer and its flags; the unsolicited advertisement |
+//! | RFC 4861 §6.1, §6.2.4, §6.2.6, §6.3.7 | finding the router of an interface ([`router_discovery`]) |
 //! | RFC 4862 §5.4, RFC 7527 | duplicate address detection, with a nonce |
 //! | Linux `arp_process()` | a gratuitous reply is taken at once only if both its hardware addresses are equal |
 //!
@@ -58,6 +59,7 @@ mod heard;
 pub mod interface;
 mod probe;
 mod random;
+pub mod router_discovery;
 pub mod wire;
 
 pub use announcer::{Announcer, Config, Counters, FamilyCounters, Transmit};

@@ -2,6 +2,7 @@
 
 pub mod arp;
 pub mod ndp;
+pub mod router;
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -155,6 +156,19 @@ pub enum ParseError {
         /// ICMPv6 code.
         code: u8,
     },
+    /// Neither a router solicitation nor a router advertisement of code 0.
+    #[error(
+        "ICMPv6 type {kind}, code {code} is neither router solicitation (133, 0) nor advertisement (134, 0)"
+    )]
+    RouterIcmpType {
+        /// ICMPv6 type.
+        kind: u8,
+        /// ICMPv6 code.
+        code: u8,
+    },
+    /// A router advertisement that does not say by its source who the router is on the link.
+    #[error("router advertisement comes from {0}, which is not link-local")]
+    RouterSource(Ipv6Addr),
     /// The target is a group, which nobody can resolve.
     #[error("target {0} is a multicast address")]
     MulticastTarget(Ipv6Addr),

@@ -3,9 +3,9 @@
 //!
 //! What a packet says is not this crate's business. Nothing is allocated for what comes in.
 
-mod control;
 mod receiver;
 mod sender;
 
-pub use receiver::{Received, Receiver};
+pub use crate::datagram::Received;
+pub use receiver::Receiver;
 pub use sender::{Sender, Session};
