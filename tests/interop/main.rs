@@ -21,6 +21,7 @@ mod refresh;
 mod refusals;
 mod scene;
 mod speaker;
+mod unnumbered;
 mod v4_over_v6;
 #[path = "../wire/worker.rs"]
 mod worker;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         refresh::TESTS,
         communities::TESTS,
         gobgp::TESTS,
+        unnumbered::TESTS,
     ];
     let trials = groups.into_iter().flatten().map(|test| trial(*test)).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -127,7 +127,7 @@ impl Speaker {
 /// The session with a router at an address: external, with all defaults.
 pub(crate) fn peer(remote: IpAddr) -> PeerPlan {
     PeerPlan {
-        remote,
+        remote: remote.into(),
         port: 179,
         local_as: asn(LOCAL_AS),
         remote_as: RemoteAs::Number(asn(REMOTE_AS)),

@@ -15,10 +15,6 @@ use crate::status::ConditionsStatus;
 /// Name of the kind's definition.
 pub const DEFINITION: &str = "bgppeers.keryx.dev";
 
-/// What is said of a peer that names an interface.
-pub const UNNUMBERED: &str =
-    "sessions by interface (unnumbered) are not there yet; name the router by its peerAddress";
-
 /// TCP port of BGP (RFC 4271 §8.2.1).
 pub const PORT: u16 = 179;
 /// Hold time that is offered, unless the peer says otherwise (RFC 4271 §10).
@@ -77,8 +73,8 @@ pub struct BGPPeerSpec {
     /// Address of the router, from each Node's own label or annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer_address_from: Option<NodeValue>,
-    /// Interface on which the router is the only one, in place of an address (unnumbered). Such sessions are not there yet: no node has
-    /// one, and the conditions say so.
+    /// Interface on which the router is the only one, in place of an address (unnumbered). Its link-local address is learned from its router
+    /// advertisements, and it learns the node's from those that the speaker sends. Both families are offered by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15), regex(pattern = r"^[^/\s]+$"))]
     pub interface: Option<String>,

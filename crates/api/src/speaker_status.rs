@@ -82,6 +82,10 @@ pub struct BgpSession {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "address")]
     pub address: Option<IpAddr>,
+    /// The interface on which the router is found, if it has no address of its own in the BGPPeer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 15))]
+    pub interface: Option<String>,
     /// Established; Active while it is tried; Idle if it is stopped or cannot be made (RFC 4271 §8.2.2).
     #[schemars(length(max = 16))]
     pub state: String,

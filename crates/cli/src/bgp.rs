@@ -52,13 +52,22 @@ fn table(sessions: &[(String, &BgpSession)]) -> String {
     text
 }
 
+/// Where the router is: its address, its interface, or both in the form of RFC 4007 §11.
+fn place(session: &BgpSession) -> Option<String> {
+    match (session.address, &session.interface) {
+        (Some(address), Some(interface)) => Some(format!("{address}%{interface}")),
+        (Some(address), None) => Some(address.to_string()),
+        (None, interface) => interface.clone(),
+    }
+}
+
 fn row(node: &str, session: &BgpSession) -> [String; 9] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let Time(since) = &session.since;
     [
         node.to_owned(),
         session.peer.clone(),
-        or_dash(session.address.map(|address| address.to_string())),
+        or_dash(place(session)),
         or_dash(session.remote_asn.map(|number| number.to_string())),
         session.state.clone(),
         since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),

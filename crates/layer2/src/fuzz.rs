@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use crate::wire::arp::{ArpPacket, Operation};
 use crate::router_discovery::RouterDiscovery;
+use crate::wire::arp::{ArpPacket, Operation};
 use crate::wire::ndp::{Message, NdpPacket};
 use crate::wire::router::{HOP_LIMIT, RouterMessage};
 use crate::{Announcer, Check, Config, IfIndex, MacAddr};

@@ -31,6 +31,6 @@ pub(crate) mod routes;
 use advertisements::Advertisement;
 pub use explain::{BgpAdvertised, BgpExplanation, BgpStanding};
 pub use plan::{
-    Because, BfdPlan, BgpDecision, BgpPlan, GracefulRestart, Password, PeerPlan, RemoteAs, RouteAttributes,
-    RoutePlan,
+    Because, BfdPlan, BgpDecision, BgpPlan, GracefulRestart, Password, PeerPlan, Remote, RemoteAs,
+    RouteAttributes, RoutePlan,
 };

@@ -142,6 +142,7 @@ fn session(peer: &str, standing: &Standing) -> BgpSession {
     BgpSession {
         peer: peer.to_owned(),
         address: standing.address,
+        interface: standing.interface.as_deref().map(str::to_owned),
         state: standing.state.name().to_owned(),
         since: standing.since.clone(),
         last_error: standing.last_error.clone(),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use keryx_api::bfd_profile::BFDProfile;
 use keryx_api::bgp_advertisement::BGPAdvertisement;
-use keryx_api::bgp_peer::{BGPPeer, UNNUMBERED};
+use keryx_api::bgp_peer::BGPPeer;
 use keryx_api::community::Community;
 use keryx_api::status::{CONDITION_READY, CONDITION_RESOLVED_REFS, ConditionsStatus};
 use keryx_gateway::conditions::Wanted;
@@ -23,7 +23,6 @@ impl Judged for BGPPeer {
             |text: &Option<String>| text.as_ref().is_none_or(|text| text.parse::<IpAddr>().is_ok());
         let invalid = match spec.selectors() {
             Err(error) => Some(error.to_string()),
-            Ok(_) if spec.interface.is_some() => Some(UNNUMBERED.to_owned()),
             Ok(_) if !is_address(&spec.peer_address) => Some("spec.peerAddress is no IP address".to_owned()),
             Ok(_) if !is_address(&spec.source_address) => {
                 Some("spec.sourceAddress is no IP address".to_owned())
@@ -161,7 +160,10 @@ mod tests {
     fn what_is_right_is_in_force_and_resolved() {
         let whole =
             json!({"ipAddressPools": ["edge"], "peers": ["tor"], "communities": ["cheap", "no-export"]});
-        for said in [peer(json!({"bfdProfile": "fast"})), advertisement(whole), advertisement(json!({}))] {
+        let unnumbered = peer(json!({"peerAddress": null, "interface": "eth0"}));
+        for said in
+            [unnumbered, peer(json!({"bfdProfile": "fast"})), advertisement(whole), advertisement(json!({}))]
+        {
             assert!(said[0].starts_with("Ready=true/InForce"), "{said:?}");
             assert!(said[1].starts_with("ResolvedRefs=true"), "{said:?}");
         }
@@ -182,7 +184,6 @@ mod tests {
         let bad = json!([{"matchExpressions": [{"key": "a", "operator": "Is"}]}]);
         assert!(peer(json!({"nodeSelectors": bad}))[0].contains("spec.nodeSelectors[0]"));
         assert!(peer(json!({"peerAddress": "tor"}))[0].contains("spec.peerAddress is no IP address"));
-        assert!(peer(json!({"interface": "eth0"}))[0].contains("not there yet"));
         assert!(peer(json!({"sourceAddress": "me"}))[0].contains("spec.sourceAddress is no IP address"));
         let said = advertisement(json!({"communities": ["unheard-of"]}));
         assert!(said[0].starts_with("Ready=false/Invalid: nothing is advertised"), "{said:?}");

@@ -7,9 +7,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use keryx_api::bfd_profile::BFDProfileSpec;
-use keryx_api::bgp_peer::{self, AddressFamily, BGPPeerSpec, DynamicAsn, NodeValue, UNNUMBERED, whole_secs};
+use keryx_api::bgp_peer::{self, AddressFamily, BGPPeerSpec, DynamicAsn, NodeValue, whole_secs};
 
-use super::{Advertisement, BfdPlan, GracefulRestart, Password, PeerPlan, RemoteAs};
+use super::{Advertisement, BfdPlan, GracefulRestart, Password, PeerPlan, Remote, RemoteAs};
 use crate::matching::{Labels, selects};
 
 /// Longest wait between two attempts, unless the peer says otherwise.
@@ -42,7 +42,8 @@ impl Sessions {
                 Ok(None) => {}
                 Ok(Some(peer)) => match sessions.with_remote(&peer) {
                     Some(other) => {
-                        let why = format!("BGPPeer {other} has the same router; delete one of the two");
+                        let what = if peer.remote.interface().is_some() { "interface" } else { "router" };
+                        let why = format!("BGPPeer {other} has the same {what}; delete one of the two");
                         sessions.unusable.insert(Arc::clone(name), why.into());
                     }
                     None => drop(sessions.peers.insert(Arc::clone(name), Arc::new(peer))),
@@ -66,7 +67,9 @@ impl Sessions {
 
     /// The peer that is where another one should be, too. Its name is the lesser.
     fn with_remote(&self, peer: &PeerPlan) -> Option<&str> {
-        let is_same = |other: &PeerPlan| other.remote == peer.remote && other.vrf == peer.vrf;
+        // The name of an interface says which VRF it is in.
+        let same_vrf = |other: &PeerPlan| peer.remote.interface().is_some() || other.vrf == peer.vrf;
+        let is_same = |other: &PeerPlan| other.remote == peer.remote && same_vrf(other);
         self.peers.iter().find(|(_, other)| is_same(other)).map(|(name, _)| &**name)
     }
 }
@@ -84,7 +87,7 @@ fn session(
     let my_asn = asn("myASN", spec.my_asn, spec.my_asn_from.as_ref(), node)?.ok_or("myASN is not set")?;
     let remote = remote(spec, node)?;
     let hold_time_secs = hold_time_secs(spec)?;
-    let (ipv4, ipv6) = families(spec, remote);
+    let (ipv4, ipv6) = families(spec, &remote);
     Ok(Some(PeerPlan {
         port: spec.peer_port.unwrap_or(bgp_peer::PORT),
         local_as: spec.local_asn.and_then(NonZeroU32::new).unwrap_or(my_asn),
@@ -111,12 +114,22 @@ fn session(
     }))
 }
 
-fn remote(spec: &BGPPeerSpec, node: NodeValues<'_>) -> Result<IpAddr, String> {
-    match (&spec.peer_address, &spec.peer_address_from) {
+fn remote(spec: &BGPPeerSpec, node: NodeValues<'_>) -> Result<Remote, String> {
+    let address = match (&spec.peer_address, &spec.peer_address_from) {
         (Some(text), _) => read("peerAddress", text),
         (None, Some(from)) => read("peerAddressFrom", at_node("peerAddressFrom", from, node)?),
-        (None, None) if spec.interface.is_some() => Err(UNNUMBERED.to_owned()),
-        (None, None) => Err("peerAddress is not set".to_owned()),
+        (None, None) => return interface(spec.interface.as_deref()),
+    };
+    address.map(Remote::Address)
+}
+
+fn interface(name: Option<&str>) -> Result<Remote, String> {
+    match name {
+        None => Err("neither peerAddress nor interface is set".to_owned()),
+        Some(name) if name.parse::<IpAddr>().is_ok() => {
+            Err(format!("interface: '{name}' is an address; name the router by peerAddress"))
+        }
+        Some(name) => Ok(Remote::Interface(name.into())),
     }
 }
 
@@ -180,13 +193,16 @@ fn hold_time_secs(spec: &BGPPeerSpec) -> Result<u16, String> {
     }
 }
 
-fn families(spec: &BGPPeerSpec, remote: IpAddr) -> (bool, bool) {
+/// Those that are listed, or that of the address. A router on an interface is told both: IPv4 by a next hop of IPv6 (RFC 8950).
+fn families(spec: &BGPPeerSpec, remote: &Remote) -> (bool, bool) {
     if !spec.families.is_empty() {
         let has = |family| spec.families.contains(&family);
         return (has(AddressFamily::IPv4), has(AddressFamily::IPv6));
     }
-    let both = spec.dual_stack_address_family;
-    (both || remote.is_ipv4(), both || remote.is_ipv6())
+    match remote {
+        Remote::Address(address) if !spec.dual_stack_address_family => (address.is_ipv4(), address.is_ipv6()),
+        Remote::Address(_) | Remote::Interface(_) => (true, true),
+    }
 }
 
 fn password(spec: &BGPPeerSpec) -> Option<Password> {

@@ -25,7 +25,7 @@ pub struct BgpPlan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerPlan {
     /// Where the peer is.
-    pub remote: IpAddr,
+    pub remote: Remote,
     /// TCP port that is dialled.
     pub port: u16,
     /// Our AS, as the peer is to see it.
@@ -65,6 +65,42 @@ pub struct PeerPlan {
     pub bfd: Option<BfdPlan>,
     /// The session is shut down by its operator, with these words for the peer's (RFC 9003); may be empty.
     pub admin_down: Option<Arc<str>>,
+}
+
+/// Where a peer is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Remote {
+    /// At this address.
+    Address(IpAddr),
+    /// The only router on the interface of this name, whose link-local address is learned (unnumbered). The name reads as no address.
+    Interface(Arc<str>),
+}
+
+impl Remote {
+    /// The address, if it is known without asking.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(*address),
+            Self::Interface(_) => None,
+        }
+    }
+
+    /// The interface, if that is all that is known.
+    #[must_use]
+    pub fn interface(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Address(_) => None,
+            Self::Interface(name) => Some(name),
+        }
+    }
+}
+
+impl From<IpAddr> for Remote {
+    fn from(address: IpAddr) -> Self {
+        Self::Address(address)
+    }
 }
 
 /// Which AS a peer may be in.

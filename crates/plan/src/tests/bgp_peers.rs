@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fixtures::*;
 use crate::Index;
-use crate::bgp::{BfdPlan, Password, PeerPlan, RemoteAs};
+use crate::bgp::{BfdPlan, Password, PeerPlan, Remote, RemoteAs};
 
 const TOR: &str = r#""myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.254""#;
 
@@ -43,7 +43,7 @@ fn number(number: u32) -> NonZeroU32 {
 fn a_peer_has_metallbs_defaults() {
     let peer = peer(&mut world(""), "tor").unwrap();
     let expected = PeerPlan {
-        remote: "192.0.2.254".parse().unwrap(),
+        remote: Remote::Address("192.0.2.254".parse().unwrap()),
         port: 179,
         local_as: number(64512),
         remote_as: RemoteAs::Number(number(64513)),
@@ -83,7 +83,7 @@ fn numbers_and_addresses_can_stand_at_the_node() {
     apply(&mut index, "rack", spec);
     let rack = peer(&mut index, "rack").unwrap();
     assert_eq!(rack.local_as, number(64599));
-    assert_eq!(rack.remote.to_string(), "198.51.100.1");
+    assert_eq!(rack.remote, Remote::Address("198.51.100.1".parse().unwrap()));
     assert_eq!(rack.remote_as, RemoteAs::External);
     let mut node = mk_node("a");
     node.metadata.labels = Some(mk_labels(&[("asn", "x")]));
@@ -91,6 +91,38 @@ fn numbers_and_addresses_can_stand_at_the_node() {
     assert_eq!(unusable(&mut index, "rack"), "myASN: 'x' cannot be read");
     index.apply_node(&mk_node("a"));
     assert_eq!(unusable(&mut index, "rack"), "the Node lacks the label asn, which myASN is to come from");
+}
+
+#[test]
+fn a_router_on_an_interface_is_told_both_families_unless_they_are_listed() {
+    let spec =
+        |more: &str| format!(r#"{{"myASN": 64512, "dynamicASN": "external", "interface": "eth1"{more}}}"#);
+    let mut index = world("");
+    apply(&mut index, "leaf", &spec(""));
+    let leaf = peer(&mut index, "leaf").unwrap();
+    assert_eq!(leaf.remote, Remote::Interface("eth1".into()));
+    assert_eq!((leaf.ipv4, leaf.ipv6), (true, true));
+    // The plan is written to the node's disk and read again.
+    let written = serde_json::to_string(&*leaf).unwrap();
+    assert_eq!(serde_json::from_str::<PeerPlan>(&written).unwrap(), *leaf);
+    apply(&mut index, "leaf", &spec(r#", "families": ["IPv6"]"#));
+    let leaf = peer(&mut index, "leaf").unwrap();
+    assert_eq!((leaf.ipv4, leaf.ipv6), (false, true));
+}
+
+#[test]
+fn of_two_peers_on_one_interface_the_second_is_refused() {
+    let spec = |name: &str, more: &str| {
+        format!(r#"{{"myASN": 64512, "dynamicASN": "external", "interface": "{name}"{more}}}"#)
+    };
+    let mut index = world("");
+    apply(&mut index, "leaf", &spec("eth1", ""));
+    apply(&mut index, "other", &spec("eth2", ""));
+    apply(&mut index, "second", &spec("eth1", r#", "vrf": "red""#));
+    assert_eq!(unusable(&mut index, "second"), "BGPPeer leaf has the same interface; delete one of the two");
+    assert!(peer(&mut index, "leaf").is_some() && peer(&mut index, "other").is_some());
+    apply(&mut index, "second", &spec("192.0.2.1", ""));
+    assert!(unusable(&mut index, "second").contains("is an address"));
 }
 
 #[test]
@@ -118,13 +150,6 @@ fn families_are_that_of_the_address_or_both() {
     assert_eq!(families(r#""peerAddress": "2001:db8::1""#), (false, true));
     assert_eq!(families(r#""peerAddress": "192.0.2.1", "dualStackAddressFamily": true"#), (true, true));
     assert_eq!(families(r#""peerAddress": "192.0.2.1", "families": ["IPv6"]"#), (false, true));
-}
-
-#[test]
-fn a_peer_by_interface_says_that_this_is_not_there_yet() {
-    let mut index = world("");
-    apply(&mut index, "leaf", r#"{"myASN": 1, "dynamicASN": "external", "interface": "eth0"}"#);
-    assert!(unusable(&mut index, "leaf").contains("not there yet; name the router by its peerAddress"));
 }
 
 #[test]

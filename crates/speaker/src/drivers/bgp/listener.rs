@@ -15,8 +15,11 @@ const PORT: u16 = 179;
 /// After a connection that could not be taken, for want of descriptors for example.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Who dials: an address, and for a link-local one the number of the interface that it is on, else 0.
+pub(super) type Caller = (IpAddr, u32);
+
 /// Who may dial us, each with the password that is asked of it.
-pub(super) type Expected = BTreeMap<IpAddr, Option<Arc<[u8]>>>;
+pub(super) type Expected = BTreeMap<Caller, Option<Arc<[u8]>>>;
 
 /// Listening sockets, one per family, while somebody of the family may dial us. Connections of others are closed at once.
 #[derive(Debug, Default)]
@@ -34,7 +37,7 @@ impl Listeners {
     pub(super) fn listen(&mut self, expected: Expected) -> Result<(), String> {
         let mut outcome = Ok(());
         for is_ipv4 in [true, false] {
-            let of_family = |remote: &&IpAddr| remote.is_ipv4() == is_ipv4;
+            let of_family = |(remote, _): &&Caller| remote.is_ipv4() == is_ipv4;
             let listener = if is_ipv4 { &mut self.ipv4 } else { &mut self.ipv6 };
             if expected.keys().find(of_family).is_none() {
                 *listener = None;
@@ -58,7 +61,7 @@ impl Listeners {
     }
 
     /// The next connection of an expected peer.
-    pub(super) async fn accept(&self) -> (IpAddr, TcpStream) {
+    pub(super) async fn accept(&self) -> (Caller, TcpStream) {
         loop {
             let accepted = tokio::select! {
                 accepted = accept(self.ipv4.as_ref()) => accepted,
@@ -66,9 +69,9 @@ impl Listeners {
             };
             match accepted {
                 Ok((stream, remote)) => {
-                    let remote = remote.ip().to_canonical();
-                    if self.expected.contains_key(&remote) {
-                        return (remote, stream);
+                    let caller = caller(remote);
+                    if self.expected.contains_key(&caller) {
+                        return (caller, stream);
                     }
                 }
                 Err(error) => {
@@ -78,6 +81,15 @@ impl Listeners {
             }
         }
     }
+}
+
+/// Who has, or dials from, this address.
+pub(super) fn caller(remote: SocketAddr) -> Caller {
+    let scope = match remote {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(remote) => remote.scope_id(),
+    };
+    (remote.ip().to_canonical(), scope)
 }
 
 async fn accept(listener: Option<&Listener>) -> io::Result<(TcpStream, SocketAddr)> {
@@ -91,13 +103,15 @@ fn any(is_ipv4: bool) -> IpAddr {
     if is_ipv4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }
 
-/// Brings the passwords of a family's listener from what they were to what they should be.
+/// Brings the passwords of a family's listener from what they were to what they should be. The kernel knows them by address alone: of one
+/// link-local address on two interfaces, the last password counts.
 fn set_keys(listener: &Listener, is_ipv4: bool, before: &Expected, after: &Expected) -> io::Result<()> {
-    let of_family = |remote: &&IpAddr| remote.is_ipv4() == is_ipv4;
-    for remote in before.keys().filter(of_family).filter(|remote| !after.contains_key(remote)) {
+    let of_family = |(remote, _): &&Caller| remote.is_ipv4() == is_ipv4;
+    let is_gone = |(remote, _): &&Caller| !after.keys().any(|(other, _)| other == remote);
+    for (remote, _) in before.keys().filter(of_family).filter(is_gone) {
         listener.remove_key((*remote).into())?;
     }
-    for (remote, key) in after.iter().filter(|(remote, _)| of_family(remote)) {
+    for ((remote, _), key) in after.iter().filter(|(caller, _)| of_family(caller)) {
         match key {
             Some(key) => listener.set_key((*remote).into(), key)?,
             None => listener.remove_key((*remote).into())?,

@@ -8,8 +8,7 @@
 //!
 //! Orders reach the tasks directly, so that no session waits for another, and each compares them with what its own peer knows.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use keryx_bgp::{Config, Peer, Stop};
 use keryx_netio::link::{self, Links};
-use keryx_plan::bgp::{Password, PeerPlan};
+use keryx_plan::bgp::{Password, PeerPlan, Remote};
 use tokio::sync::{mpsc, watch};
 use tokio::task;
 use tokio_util::sync::CancellationToken;
@@ -35,10 +34,12 @@ mod routes;
 mod session;
 mod settings;
 mod standing;
+mod unnumbered;
 
-use listener::Listeners;
+use listener::{Caller, Listeners, caller};
 use session::{Command, Parts};
 pub use standing::{Agreed, Standing, Standings, State};
+use unnumbered::{Place, Searches};
 
 /// Commands that wait for a session.
 const COMMANDS_MAX: usize = 16;
@@ -118,7 +119,10 @@ async fn run(
 ) -> anyhow::Result<()> {
     let (links, follow_links) = link::watch_links().await.context("failed to read the node's interfaces")?;
     let mut links_broken = std::pin::pin!(follow_links);
+    let mut standings_seen = channels.standings.subscribe();
     let mut driver = Driver {
+        searches: Searches::new(links.clone(), random()?),
+        unmet: BTreeSet::new(),
         channels,
         node,
         seed: random()?,
@@ -135,7 +139,9 @@ async fn run(
             Ok(()) = driver.channels.orders.changed() => driver.follow().await,
             Ok(()) = driver.channels.passwords.changed() => driver.follow_passwords().await,
             () = due(driver.listen_at) => driver.listen().await,
-            (remote, stream) = driver.listeners.accept() => driver.accept(remote, stream),
+            (caller, stream) = driver.listeners.accept() => driver.accept(caller, stream),
+            Ok(()) = driver.searches.changed() => driver.follow().await,
+            Ok(()) = standings_seen.changed() => driver.heed_ends().await,
             error = &mut links_broken => return Err(error).context("the node's interfaces cannot be followed"),
             () = stop.cancelled() => {
                 driver.end().await;
@@ -148,6 +154,7 @@ async fn run(
 /// A session that runs.
 struct Running {
     plan: Arc<PeerPlan>,
+    place: Place,
     config: Config,
     key: Key,
     commands: mpsc::Sender<Command>,
@@ -165,6 +172,10 @@ struct Driver {
     /// This node's interfaces.
     links: watch::Receiver<Links>,
     running: BTreeMap<Arc<str>, Running>,
+    /// For the routers of interfaces.
+    searches: Searches,
+    /// Peers of the first orders whose router has not been found yet.
+    unmet: BTreeSet<Arc<str>>,
     listeners: Listeners,
     /// When to try again to listen, after that has failed.
     listen_at: Option<Instant>,
@@ -177,6 +188,8 @@ impl Driver {
     async fn follow(&mut self) {
         let orders = self.channels.orders.borrow_and_update().clone();
         let bgp = &orders.plan.bgp;
+        self.unmet.retain(|name| bgp.peers.contains_key(name));
+        self.searches.follow(bgp.peers.values().filter(|plan| plan.admin_down.is_none()));
         let gone: Vec<Arc<str>> =
             self.running.keys().filter(|name| !bgp.peers.contains_key(*name)).cloned().collect();
         for name in gone {
@@ -187,7 +200,8 @@ impl Driver {
                 self.stop(name, Stop::Shutdown { text: text.to_string() }).await;
                 continue;
             }
-            let config = match settings::config(plan, &orders.internal_ips, &self.node, self.starting) {
+            let restarting = self.starting || self.unmet.contains(name);
+            let config = match settings::config(plan, &orders.internal_ips, &self.node, restarting) {
                 Ok(config) => config,
                 Err(why) => {
                     warn!(peer = &**name, "no BGP session can be made: {why}");
@@ -204,26 +218,78 @@ impl Driver {
 
     /// Has a session as `plan` and `config` say.
     async fn bring_up(&mut self, name: &Arc<str>, plan: &Arc<PeerPlan>, config: Config) {
-        let Some(running) = self.running.get_mut(name) else {
-            return self.start(Arc::clone(name), Arc::clone(plan), config);
+        let Some(place) = self.place(name, plan) else {
+            return self.await_router(name, plan).await;
         };
-        if Arc::ptr_eq(&running.plan, plan) && is_same(&running.config, &config) {
+        let Some(running) = self.running.get_mut(name) else {
+            return self.start(Arc::clone(name), Arc::clone(plan), place, config);
+        };
+        let stays = running.place == place;
+        if stays && Arc::ptr_eq(&running.plan, plan) && is_same(&running.config, &config) {
             return;
         }
         let but_bfd = PeerPlan { bfd: plan.bfd, password: plan.password.clone(), ..(*running.plan).clone() };
         // A connection that stands can be signed with another password, but neither begin nor cease to be signed.
         let signs_alike = running.plan.password.is_some() == plan.password.is_some();
-        if but_bfd != **plan || !signs_alike || !is_same(&running.config, &config) {
+        if !stays || but_bfd != **plan || !signs_alike || !is_same(&running.config, &config) {
             self.stop(name, Stop::Reset { text: "its configuration has changed".to_owned() }).await;
-            return self.start(Arc::clone(name), Arc::clone(plan), config);
+            return self.start(Arc::clone(name), Arc::clone(plan), place, config);
         }
         let bfd_changed = running.plan.bfd != plan.bfd;
         running.plan = Arc::clone(plan);
         if bfd_changed {
-            let watched = self.watch(plan);
+            let watched = self.watch(plan, &place);
             self.command(name, Command::Bfd(watched)).await;
         }
         self.follow_passwords().await;
+    }
+
+    /// Where the peer is now. A session that stands keeps its place, whatever routers are heard.
+    fn place(&self, name: &str, plan: &PeerPlan) -> Option<Place> {
+        let interface = match &plan.remote {
+            Remote::Address(_) => return Place::of(plan, None),
+            Remote::Interface(name) => name,
+        };
+        let standing = self.running.get(name).filter(|running| running.plan.remote == plan.remote);
+        match standing.filter(|_| self.is_established(name)) {
+            Some(running) => Some(running.place.clone().with_port(plan.port)),
+            None => Place::of(plan, self.searches.router(interface)),
+        }
+    }
+
+    fn is_established(&self, name: &str) -> bool {
+        self.channels.standings.borrow().get(name).is_some_and(|standing| standing.agreed().is_some())
+    }
+
+    /// Has no session until the router of the interface is heard, and says so.
+    async fn await_router(&mut self, name: &Arc<str>, plan: &PeerPlan) {
+        let Some(interface) = plan.remote.interface() else { return };
+        self.stop(name, Stop::Deconfigured).await;
+        if self.starting {
+            self.unmet.insert(Arc::clone(name));
+        }
+        let why = self.searches.why_not(interface);
+        self.channels.standings.send_if_modified(|all| {
+            if all.get(name).is_some_and(|standing| standing.last_error.as_ref() == Some(&why)) {
+                return false;
+            }
+            let idle = Standing::idle(Some(&plan.remote), Some(why));
+            all.insert(Arc::clone(name), Standing { state: State::Active, ..idle });
+            true
+        });
+    }
+
+    /// A session that has ended may have another router to go on with.
+    async fn heed_ends(&mut self) {
+        let orders = self.channels.orders.borrow().clone();
+        let moves = |(name, running): (&Arc<str>, &Running)| {
+            let plan = orders.plan.bgp.peers.get(name)?;
+            plan.remote.interface()?;
+            (self.place(name, plan).as_ref() != Some(&running.place)).then_some(())
+        };
+        if self.running.iter().find_map(moves).is_some() {
+            self.follow().await;
+        }
     }
 
     /// Another one for each session.
@@ -232,21 +298,23 @@ impl Driver {
         self.seed
     }
 
-    fn start(&mut self, name: Arc<str>, plan: Arc<PeerPlan>, config: Config) {
+    fn start(&mut self, name: Arc<str>, plan: Arc<PeerPlan>, place: Place, config: Config) {
+        self.unmet.remove(&name);
         let key = key(&plan, &self.channels.passwords.borrow());
         let (commands, commands_seen) = mpsc::channel(COMMANDS_MAX);
         let parts = Parts {
             name: Arc::clone(&name),
             plan: Arc::clone(&plan),
+            place: place.clone(),
             peer: Peer::new(config.clone(), self.next_seed()),
             key: key.clone(),
-            bfd: self.watch(&plan),
+            bfd: self.watch(&plan, &place),
             orders: self.channels.orders.clone(),
             standings: self.channels.standings.clone(),
             metrics: self.metrics.clone(),
         };
         let task = tokio::spawn(session::run(parts, commands_seen));
-        self.running.insert(name, Running { plan, config, key, commands, task });
+        self.running.insert(name, Running { plan, place, config, key, commands, task });
     }
 
     /// Ends a session, if there is one, and waits for that.
@@ -270,17 +338,17 @@ impl Driver {
         let bgp = &orders.plan.bgp;
         let down = bgp.peers.iter().filter(|(_, plan)| plan.admin_down.is_some());
         let down =
-            down.map(|(name, plan)| (name, Some(plan.remote), "it is administratively down".to_owned()));
+            down.map(|(name, plan)| (name, Some(&plan.remote), "it is administratively down".to_owned()));
         let unusable = bgp.unusable.iter().map(|(name, why)| (name, None, why.to_string()));
-        let idle: BTreeMap<Arc<str>, (Option<IpAddr>, String)> =
-            down.chain(unusable).map(|(name, address, why)| (Arc::clone(name), (address, why))).collect();
+        let idle: BTreeMap<Arc<str>, (Option<&Remote>, String)> =
+            down.chain(unusable).map(|(name, remote, why)| (Arc::clone(name), (remote, why))).collect();
         self.channels.standings.send_if_modified(|all| {
             let before = all.clone();
             all.retain(|name, _| bgp.peers.contains_key(name) || idle.contains_key(name));
-            for (name, (address, why)) in idle {
+            for (name, (remote, why)) in idle {
                 let known = all.get(&name).filter(|standing| standing.last_error.as_ref() == Some(&why));
                 if known.is_none() {
-                    all.insert(name, Standing::idle(address, Some(why)));
+                    all.insert(name, Standing::idle(remote, Some(why)));
                 }
             }
             *all != before
@@ -303,7 +371,7 @@ impl Driver {
     /// Listens where peers may dial, and with whose passwords.
     async fn listen(&mut self) {
         let expected = self.running.values().filter(|running| running.plan.accept);
-        let expected = expected.map(|running| (running.plan.remote, running.key.octets())).collect();
+        let expected = expected.map(|running| (caller(running.place.remote), running.key.octets())).collect();
         self.listen_at = None;
         let Err(why) = self.listeners.listen(expected) else { return };
         warn!("{why}");
@@ -313,22 +381,22 @@ impl Driver {
         }
     }
 
-    fn accept(&self, remote: IpAddr, stream: tokio::net::TcpStream) {
-        let is_it = |running: &&Running| running.plan.accept && running.plan.remote == remote;
+    fn accept(&self, from: Caller, stream: tokio::net::TcpStream) {
+        let is_it = |running: &&Running| running.plan.accept && caller(running.place.remote) == from;
         if let Some(running) = self.running.values().find(is_it) {
             // A session that has not got round to the last ones needs no further connection.
             let _ = running.commands.try_send(Command::Accepted(stream));
         }
     }
 
-    fn watch(&self, plan: &PeerPlan) -> Option<Watched> {
-        let (bfd, remote) = (plan.bfd.as_ref()?, plan.remote);
+    fn watch(&self, plan: &PeerPlan, place: &Place) -> Option<Watched> {
+        let (bfd, remote) = (plan.bfd.as_ref()?, place.remote.ip());
         let links = Arc::clone(&self.links.borrow());
         let shares_link =
             links.values().any(|link| link.addresses.iter().any(|prefix| prefix.contains(&remote)));
         Some(self.bfd.acquire(bfd::Request {
             remote,
-            interface: plan.vrf.as_deref().map(str::to_owned),
+            interface: place.device.as_deref().map(str::to_owned),
             source: plan.source_address,
             multi_hop: settings::is_multi_hop(plan, shares_link),
             config: settings::bfd(bfd),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -19,6 +18,7 @@ use tracing::{debug, info, warn};
 use super::connection::{Connection, Reading};
 use super::routes::Routes;
 use super::standing::{Agreed, Standing, Standings, State};
+use super::unnumbered::Place;
 use super::{Key, settings};
 use crate::clock;
 use crate::drivers::bfd::{News, Watched};
@@ -44,6 +44,7 @@ pub(super) enum Command {
 pub(super) struct Parts {
     pub(super) name: Arc<str>,
     pub(super) plan: Arc<PeerPlan>,
+    pub(super) place: Place,
     pub(super) peer: Peer,
     pub(super) key: Key,
     pub(super) bfd: Option<Watched>,
@@ -112,7 +113,8 @@ pub(super) async fn run(parts: Parts, mut commands: mpsc::Receiver<Command>) {
 impl Session {
     fn begin(&mut self) {
         let bfd = self.parts.bfd.as_ref().map(Watched::state);
-        let standing = Standing { bfd, ..Standing::idle(Some(self.parts.plan.remote), None) };
+        let address = Some(self.parts.place.remote.ip());
+        let standing = Standing { bfd, address, ..Standing::idle(Some(&self.parts.plan.remote), None) };
         self.parts.standings.send_modify(|all| {
             all.insert(Arc::clone(&self.parts.name), standing);
         });
@@ -181,9 +183,9 @@ impl Session {
     fn dial(&mut self, id: ConnectionId) {
         self.dial_error = None;
         let plan = &self.parts.plan;
-        let remote = SocketAddr::new(plan.remote, plan.port);
+        let Place { remote, device } = self.parts.place.clone();
         let (source, ttl) = (plan.source_address, settings::ttl(plan));
-        let (device, md5) = (plan.vrf.clone(), self.parts.key.octets());
+        let md5 = self.parts.key.octets();
         let dialing = self.dials.spawn(async move {
             let dial = Dial { remote, source, device: device.as_deref(), md5: md5.as_deref(), ttl };
             (id, tcp::dial(dial).await)

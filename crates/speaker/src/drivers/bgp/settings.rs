@@ -7,7 +7,7 @@ use std::time::Duration;
 use keryx_bgp::peer::{GracefulRestart, NextHops, RemoteAs};
 use keryx_bgp::{Asn, Config, HoldTime, PerFamily, RouterId};
 use keryx_netio::tcp::Ttl;
-use keryx_plan::bgp::{self, BfdPlan, PeerPlan};
+use keryx_plan::bgp::{self, BfdPlan, PeerPlan, Remote};
 
 /// What the machine is told of a peer. `internal_ips` are the Node's; `restarting` says that this process has just started.
 ///
@@ -64,7 +64,11 @@ fn router_id(internal_ips: &[IpAddr], node: &str) -> Ipv4Addr {
 
 /// A session carries routes of the other family with the Node's own address of that family as next hop.
 fn next_hops(peer: &PeerPlan, internal_ips: &[IpAddr]) -> NextHops {
-    let remote = peer.remote;
+    let remote = match peer.remote {
+        Remote::Address(remote) => remote,
+        // The link-local address of the connection, for both families (RFC 2545 §3, RFC 8950): no other is known to the link.
+        Remote::Interface(_) => return NextHops::default(),
+    };
     let mut hops = NextHops::default();
     for address in internal_ips {
         match address {
@@ -89,7 +93,7 @@ fn is_external(peer: &PeerPlan) -> bool {
 pub(super) fn ttl(peer: &PeerPlan) -> Ttl {
     if peer.ttl_security {
         Ttl::Security
-    } else if is_external(peer) && !peer.ebgp_multi_hop {
+    } else if is_external(peer) && (!peer.ebgp_multi_hop || peer.remote.interface().is_some()) {
         Ttl::Hops(1)
     } else {
         Ttl::Default
@@ -99,7 +103,11 @@ pub(super) fn ttl(peer: &PeerPlan) -> Ttl {
 /// Whether BFD has to reach over routers (RFC 5883). An internal peer may be anywhere; one that shares a link with this node is taken
 /// for one hop away, as every router does.
 pub(super) fn is_multi_hop(peer: &PeerPlan, shares_link: bool) -> bool {
-    if is_external(peer) { peer.ebgp_multi_hop } else { !shares_link }
+    match peer.remote {
+        Remote::Interface(_) => false,
+        Remote::Address(_) if is_external(peer) => peer.ebgp_multi_hop,
+        Remote::Address(_) => !shares_link,
+    }
 }
 
 /// What the BFD machine is asked for.

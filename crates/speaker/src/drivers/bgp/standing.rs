@@ -7,6 +7,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use keryx_bgp::peer::{Delivery, Session};
 use keryx_bgp::{Asn, Family, RouterId};
+use keryx_plan::bgp::Remote;
 
 use crate::clock;
 use crate::drivers::bfd::SessionState;
@@ -19,6 +20,8 @@ use crate::drivers::bfd::SessionState;
 pub struct Standing {
     /// The peer, once it is known where it is.
     pub address: Option<IpAddr>,
+    /// The interface on which it is found, if its address is learned.
+    pub interface: Option<Arc<str>>,
     /// See there.
     pub state: State,
     /// Since when it is as `state` says.
@@ -41,9 +44,17 @@ impl Standing {
         }
     }
 
-    /// No session, and why.
-    pub(super) fn idle(address: Option<IpAddr>, why: Option<String>) -> Self {
-        Self { address, state: State::Idle, since: clock::wall(), last_error: why, prefixes: 0, bfd: None }
+    /// No session with a peer that is, as far as is known, there; and why.
+    pub(super) fn idle(remote: Option<&Remote>, why: Option<String>) -> Self {
+        Self {
+            address: remote.and_then(Remote::address),
+            interface: remote.and_then(Remote::interface).cloned(),
+            state: State::Idle,
+            since: clock::wall(),
+            last_error: why,
+            prefixes: 0,
+            bfd: None,
+        }
     }
 }
 
