@@ -2,14 +2,14 @@
 //! it like any other BGP speaker. It says `ready` once the plan is made, hands it to the driver at SIGUSR1, and runs until it is killed.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use ipnet::{IpNet, Ipv4Net};
 use keryx_plan::Plan;
-use keryx_plan::bgp::{BgpPlan, PeerPlan, RemoteAs, RouteAttributes, RoutePlan};
+use keryx_plan::bgp::{BgpPlan, PeerPlan, Remote, RemoteAs, RouteAttributes, RoutePlan};
 use keryx_speaker::drivers::bgp::{Channels, Standings};
 use keryx_speaker::{Metrics, Orders, drivers};
 use nix::sys::signal::{SigSet, Signal};
@@ -87,7 +87,7 @@ impl Wanted {
 
     fn peer(&self) -> PeerPlan {
         PeerPlan {
-            remote: IpAddr::V4(self.remote),
+            remote: Remote::Address(self.remote.into()),
             port: 179,
             local_as: self.local_as,
             remote_as: RemoteAs::Number(self.remote_as),
