@@ -1,6 +1,7 @@
 //! What one peer is to be told, as differences from what its machine was told before.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,7 @@ pub(super) struct Routes {
 }
 
 /// The same attributes as they are said of a route that stays, and of one that leaves.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     staying: Arc<Attributes>,
     leaving: Arc<Attributes>,
@@ -48,13 +49,14 @@ impl Routes {
     /// same as before.
     pub(super) fn follow(&mut self, plan: &BgpPlan, now: Instant) -> Vec<RouteChange> {
         let before = std::mem::replace(&mut self.plan, plan.routes.clone());
-        let mut changed: Vec<IpNet> = Vec::new();
+        let mut changed: Vec<(IpNet, Option<Arc<RoutePlan>>)> = Vec::new();
         for (prefix, route) in &self.plan {
             if !before.get(prefix).is_some_and(|old| Arc::ptr_eq(old, route)) {
-                changed.push(*prefix);
+                changed.push((*prefix, Some(Arc::clone(route))));
             }
         }
-        changed.extend(before.keys().filter(|prefix| !self.plan.contains_key(prefix)));
+        let gone = before.keys().filter(|prefix| !self.plan.contains_key(prefix));
+        changed.extend(gone.map(|prefix| (*prefix, None)));
         let leaves = |route: &Arc<RoutePlan>| route.leaving;
         self.leave_at = match self.leave_at {
             _ if !self.plan.values().any(leaves) => None,
@@ -76,8 +78,8 @@ impl Routes {
         if self.leave_at.is_none_or(|due| now < due) {
             return Vec::new();
         }
-        let leaving = self.plan.iter().filter(|(_, route)| route.leaving).map(|(prefix, _)| *prefix);
-        let leaving = leaving.collect();
+        let leaving = self.plan.iter().filter(|(_, route)| route.leaving);
+        let leaving = leaving.map(|(prefix, route)| (*prefix, Some(Arc::clone(route)))).collect();
         self.tell(leaving, now)
     }
 
@@ -86,37 +88,48 @@ impl Routes {
         self.told.len()
     }
 
-    fn tell(&mut self, prefixes: Vec<IpNet>, now: Instant) -> Vec<RouteChange> {
+    fn tell(&mut self, routes: Vec<(IpNet, Option<Arc<RoutePlan>>)>, now: Instant) -> Vec<RouteChange> {
         let mut changes = Vec::new();
-        for prefix in prefixes {
-            let wanted = self.wanted(&prefix, now);
-            if self.told.get(&prefix) == wanted.as_ref() {
-                continue;
+        // Most routes have their attributes in common with the one before.
+        let mut last: Option<(Arc<RouteAttributes>, Known)> = None;
+        for (prefix, route) in routes {
+            let attributes = route.as_ref().and_then(|route| route.to.get(&self.peer));
+            let known = attributes.and_then(|attributes| match &last {
+                Some((same, known)) if Arc::ptr_eq(same, attributes) => Some(known.clone()),
+                Some(_) | None => {
+                    let known = self.known(attributes)?;
+                    last = Some((Arc::clone(attributes), known.clone()));
+                    Some(known)
+                }
+            });
+            let leaving = route.is_some_and(|route| route.leaving);
+            let is_over = leaving && self.leave_at.is_some_and(|due| due <= now);
+            let wanted = known.map(|known| if leaving { known.leaving } else { known.staying });
+            let wanted = wanted.filter(|_| !is_over);
+            match (self.told.entry(prefix), &wanted) {
+                (Entry::Occupied(told), Some(wanted)) if told.get() == wanted => continue,
+                (Entry::Occupied(mut told), Some(wanted)) => drop(told.insert(Arc::clone(wanted))),
+                (Entry::Occupied(told), None) => drop(told.remove()),
+                // A route that leaves is not announced for that to begin with.
+                (Entry::Vacant(_), Some(_)) if leaving => continue,
+                (Entry::Vacant(told), Some(wanted)) => drop(told.insert(Arc::clone(wanted))),
+                (Entry::Vacant(_), None) => continue,
             }
-            match &wanted {
-                Some(attributes) => self.told.insert(prefix, Arc::clone(attributes)),
-                None => self.told.remove(&prefix),
-            };
             changes.push((prefix, wanted));
         }
+        drop(last);
         self.forget_unused();
         changes
     }
 
-    /// What is to be said of a prefix now. A route that leaves is not announced for that to begin with, and goes in time.
-    fn wanted(&mut self, prefix: &IpNet, now: Instant) -> Option<Arc<Attributes>> {
-        let route = self.plan.get(prefix)?;
-        let leaving = route.leaving;
-        let attributes = Arc::clone(route.to.get(&self.peer)?);
-        if leaving && (!self.told.contains_key(prefix) || self.leave_at.is_some_and(|due| due <= now)) {
-            return None;
+    /// Attributes as they are said, the same objects for equal ones.
+    fn known(&mut self, attributes: &Arc<RouteAttributes>) -> Option<Known> {
+        if let Some(known) = self.known.get(attributes) {
+            return Some(known.clone());
         }
-        if !self.known.contains_key(&attributes) {
-            let known = Known { staying: said(&attributes, false)?, leaving: said(&attributes, true)? };
-            self.known.insert(Arc::clone(&attributes), known);
-        }
-        let known = self.known.get(&attributes)?;
-        Some(Arc::clone(if leaving { &known.leaving } else { &known.staying }))
+        let known = Known { staying: said(attributes, false)?, leaving: said(attributes, true)? };
+        self.known.insert(Arc::clone(attributes), known.clone());
+        Some(known)
     }
 
     /// Drops attributes that no route has any more.
