@@ -6,12 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use keryx_lab::Signal;
 use keryx_lab::capture::wall_nanos;
-use keryx_tests::wait;
 
 use crate::Test;
-use crate::driver::announcing_among;
-use crate::process;
-use crate::segment::{LIMIT, VIP};
 use crate::speakers::{mac, play};
 
 pub(crate) const TESTS: &[Test] =
@@ -22,18 +18,8 @@ const AFTERWARDS: Duration = Duration::from_secs(2);
 
 fn frozen() -> Result<()> {
     play(1, |speakers| {
-        // The first choice is stopped for good, and comes back as a process that takes up what it held.
-        let node = speakers.lab.node(1);
-        speakers.stop_speaker(1);
-        let orders = announcing_among(&speakers.lab.nodes(), &[VIP.into()]);
-        let process = process::start(&node, &orders, &speakers.folder(1))?;
+        let process = speakers.run_as_process(1)?;
         let asker = speakers.ask(1)?;
-        (2..=3).try_for_each(|number| speakers.wait_members(number, 2))?;
-        wait::until_within(LIMIT, "an answer of the process", || {
-            let answers = speakers.announcers()?;
-            Ok((answers == BTreeSet::from([mac(&node)])).then_some(()))
-        })?;
-
         process.signal(Signal::SIGSTOP)?;
         let stopped = wall_nanos();
         std::thread::sleep(STOPPED);

@@ -8,6 +8,7 @@ mod asker;
 mod bfd;
 mod bfd_sockets;
 mod capture;
+mod deaths;
 mod discovery;
 mod dissector;
 mod driver;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         flapping::TESTS,
         partitions::TESTS,
         frozen::TESTS,
+        deaths::TESTS,
         dissector::TESTS,
         sockets::TESTS,
         bfd_sockets::TESTS,

@@ -12,20 +12,27 @@ use keryx_lab::{Host, Loss};
 use crate::Test;
 use crate::asker::{Asker, Story};
 use crate::segment::{VIP, wait_announced_since};
-use crate::speakers::{Speakers, mac, number, play};
+use crate::speakers::{Speakers, mac, number, play, play_on_two_networks};
 
 pub(crate) const TESTS: &[Test] = &[
     ("partitions::each_half_of_a_split_segment_has_an_announcer_and_the_whole_has_one", split),
     ("partitions::a_holder_that_hears_and_cannot_send_is_replaced_and_gets_nothing_back", mute),
+    ("partitions::a_holder_that_sends_and_hears_nothing_is_replaced_and_gets_nothing_back", deaf),
+    (
+        "partitions::a_holder_that_cannot_send_on_one_of_two_networks_is_replaced_and_gets_nothing_back",
+        mute_on_one,
+    ),
     ("partitions::heartbeats_that_are_lost_doubled_and_overtaken_move_nothing", disorder),
     ("partitions::gossip_that_is_dropped_everywhere_and_comes_back_moves_nothing", blocked),
+    ("partitions::a_management_network_that_is_gone_moves_nothing_and_hides_no_death", no_management),
+    ("partitions::a_holder_that_is_split_off_the_segment_alone_is_replaced_and_gets_nothing_back", split_off),
     ("partitions::a_speaker_that_comes_back_with_a_wrong_key_is_no_second_announcer", wrong_key),
 ];
 
 /// The port of the gossip.
 const GOSSIP: u16 = 7947;
 /// Long enough for a death to be noticed, and for what it brings about.
-const WHILE: Duration = Duration::from_secs(2);
+pub(crate) const WHILE: Duration = Duration::from_secs(2);
 
 fn split() -> Result<()> {
     play(2, |speakers| {
@@ -56,17 +63,28 @@ fn split() -> Result<()> {
 }
 
 fn mute() -> Result<()> {
-    play(1, |speakers| {
-        let holder = speakers.wait_holder()?;
-        let asker = speakers.ask(1)?;
-        holder.set_loss(0, Loss { from_host_percent: 100, ..Loss::default() })?;
-        let successor = speakers.wait_holder_but(Some(&holder))?;
-        std::thread::sleep(WHILE);
-        holder.set_loss(0, Loss::default())?;
-        (1..=3).try_for_each(|number| speakers.wait_members(number, 2))?;
-        std::thread::sleep(WHILE);
-        Ok(vec![ends_with(asker, &successor)?])
-    })
+    play(1, |speakers| one_way(speakers, Loss { from_host_percent: 100, ..Loss::default() }))
+}
+
+fn deaf() -> Result<()> {
+    play(1, |speakers| one_way(speakers, Loss { to_host_percent: 100, ..Loss::default() }))
+}
+
+fn mute_on_one() -> Result<()> {
+    play_on_two_networks(1, |speakers| one_way(speakers, Loss { from_host_percent: 100, ..Loss::default() }))
+}
+
+/// The holder loses all frames in one direction for a while, and what it held for good.
+fn one_way(speakers: &Speakers, loss: Loss) -> Result<Vec<Story>> {
+    let holder = speakers.wait_holder()?;
+    let asker = speakers.ask(1)?;
+    holder.set_loss(0, loss)?;
+    let successor = speakers.wait_holder_but(Some(&holder))?;
+    std::thread::sleep(WHILE);
+    holder.set_loss(0, Loss::default())?;
+    (1..=3).try_for_each(|number| speakers.wait_members(number, 2))?;
+    std::thread::sleep(WHILE);
+    Ok(vec![ends_with(asker, &successor)?])
 }
 
 /// Three in ten datagrams are lost, at random and everywhere; three in ten come once more, up to 300 ms later, which is half a dozen
@@ -109,6 +127,40 @@ fn blocked() -> Result<()> {
     })
 }
 
+/// The API server is gone for all, and the segment is fine.
+fn no_management() -> Result<()> {
+    play_on_two_networks(1, |speakers| {
+        let holder = speakers.wait_holder()?;
+        let moved = speakers.ask(1)?;
+        for node in speakers.lab.nodes() {
+            node.cut_management()?;
+        }
+        std::thread::sleep(WHILE);
+        let mut stories = nothing_moved(speakers, &holder, moved)?;
+        let asker = speakers.ask(1)?;
+        holder.unplug(0)?;
+        let successor = speakers.wait_holder_but(Some(&holder))?;
+        std::thread::sleep(WHILE);
+        stories.push(ends_with(asker, &successor)?);
+        Ok(stories)
+    })
+}
+
+/// The segment is gone for one, and the API server is fine.
+fn split_off() -> Result<()> {
+    play_on_two_networks(1, |speakers| {
+        let holder = speakers.wait_holder()?;
+        let asker = speakers.ask(1)?;
+        holder.split_off(0)?;
+        let successor = speakers.wait_holder_but(Some(&holder))?;
+        std::thread::sleep(WHILE);
+        ensure!(speakers.driver(number(&holder)?)?.metrics.vips_announced.get() == 0, "it goes on");
+        holder.plug(0)?;
+        std::thread::sleep(2 * WHILE);
+        Ok(vec![ends_with(asker, &successor)?])
+    })
+}
+
 fn wrong_key() -> Result<()> {
     play(1, |speakers| {
         let holder = speakers.wait_holder()?;
@@ -127,7 +179,7 @@ fn wrong_key() -> Result<()> {
 }
 
 /// Ends the questions; only `holder` has answered them, and still does.
-fn nothing_moved(speakers: &Speakers, holder: &Host, asker: Asker) -> Result<Vec<Story>> {
+pub(crate) fn nothing_moved(speakers: &Speakers, holder: &Host, asker: Asker) -> Result<Vec<Story>> {
     let story = asker.finish()?;
     let answered_by = story.answered_by();
     ensure!(answered_by == BTreeSet::from([mac(holder)]), "{answered_by:?} answered");
@@ -136,7 +188,7 @@ fn nothing_moved(speakers: &Speakers, holder: &Host, asker: Asker) -> Result<Vec
 }
 
 /// Ends the questions; in the end only `holder` has answered them.
-fn ends_with(asker: Asker, holder: &Host) -> Result<Story> {
+pub(crate) fn ends_with(asker: Asker, holder: &Host) -> Result<Story> {
     let story = asker.finish()?;
     let answered_by = story.last(WHILE / 2).answered_by();
     ensure!(answered_by == BTreeSet::from([mac(holder)]), "{answered_by:?} answer in the end");

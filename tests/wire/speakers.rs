@@ -7,13 +7,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use keryx_lab::capture::MacAddr;
 use keryx_lab::probe;
-use keryx_lab::{Host, Lab};
+use keryx_lab::{Host, Lab, Process};
 use keryx_tests::wait;
 use tempfile::TempDir;
 
 use crate::asker::{Asker, Story};
 use crate::driver::{Driver, KEY, announcing_among, write_key};
 use crate::lab::lab;
+use crate::process;
 use crate::run::run;
 use crate::segment::{LIMIT, VIP};
 
@@ -48,10 +49,28 @@ pub(crate) struct Speakers {
 /// # Errors
 /// Nobody answered for too long, or two nodes did; what `fault` says.
 pub(crate) fn play(clients: u8, fault: impl Fn(&mut Speakers) -> Result<Vec<Story>>) -> Result<()> {
+    play_among(|| Speakers::start(clients, false), fault)
+}
+
+/// The same where the nodes hear each other on the management network too.
+///
+/// # Errors
+/// As [`play`].
+pub(crate) fn play_on_two_networks(
+    clients: u8,
+    fault: impl Fn(&mut Speakers) -> Result<Vec<Story>>,
+) -> Result<()> {
+    play_among(|| Speakers::start(clients, true), fault)
+}
+
+fn play_among(
+    start: impl Fn() -> Result<Speakers>,
+    fault: impl Fn(&mut Speakers) -> Result<Vec<Story>>,
+) -> Result<()> {
     let mut plays_left = PLAYS_MAX;
     loop {
         plays_left -= 1;
-        let mut speakers = Speakers::start(clients)?;
+        let mut speakers = start()?;
         let played = fault(&mut speakers);
         let hiccups = played.iter().flatten().map(Story::longest_hiccup);
         let is_busy = speakers.stalls() > 0 || hiccups.max().is_some_and(|hiccup| hiccup > HICCUP_MAX);
@@ -75,12 +94,14 @@ impl Limits {
 }
 
 impl Speakers {
-    fn start(clients: u8) -> Result<Self> {
+    fn start(clients: u8, on_two_networks: bool) -> Result<Self> {
         let lab = lab(|wire| wire.nodes(3).clients(clients))?;
         let mut speakers = Self { drivers: Vec::new(), files: tempfile::tempdir()?, lab };
         for number in 1..=3 {
-            // One network, or a node that is cut off from it would know that by the other one.
-            run(&speakers.lab.node(number), "ip link del mgmt0")?;
+            if !on_two_networks {
+                // Or a node that is cut off from the segment would know that by the other network.
+                run(&speakers.lab.node(number), "ip link del mgmt0")?;
+            }
             std::fs::create_dir(speakers.folder(number))?;
             speakers.set_key(number, KEY)?;
             speakers.drivers.push(None);
@@ -103,6 +124,23 @@ impl Speakers {
     /// Ends a node's speaker in order, as when its Pod goes.
     pub(crate) fn stop_speaker(&mut self, number: u8) {
         self.drivers[usize::from(number) - 1] = None;
+    }
+
+    /// Ends a node's speaker for good, and starts another there as a process of its own, which takes up what it held. `number` has to be
+    /// that of the holder.
+    pub(crate) fn run_as_process(&mut self, number: u8) -> Result<Process> {
+        let (node, holder) = (self.lab.node(number), self.wait_holder()?);
+        ensure!(holder.name() == node.name(), "{} holds the address, not {}", holder.name(), node.name());
+        self.stop_speaker(number);
+        let orders = announcing_among(&self.lab.nodes(), &[VIP.into()]);
+        let process = process::start(&node, &orders, &self.folder(number))?;
+        let others = (1..=3).filter(|other| *other != number);
+        others.into_iter().try_for_each(|other| self.wait_members(other, 2))?;
+        wait::until_within(LIMIT, "an answer of the process", || {
+            let answers = self.announcers()?;
+            Ok((answers == BTreeSet::from([mac(&node)])).then_some(()))
+        })?;
+        Ok(process)
     }
 
     /// Where a node's speaker has its files.
